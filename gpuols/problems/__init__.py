@@ -1,0 +1,1 @@
+"""Problem shapes: how what the user has becomes moments, chunk by chunk."""

@@ -1,0 +1,231 @@
+"""Result: what a fit found, and what to do with it.
+
+The numbers are those of `gpuols.statistics`; here they are tested, predicted from, shown,
+indexed and kept.
+"""
+
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+
+from gpuols import contrasts, inference, prediction, storage, summary
+from gpuols.contrasts import Contrast
+from gpuols.errors import FitError, InputError, Status
+from gpuols.selection import picker
+from gpuols.statistics import Statistics
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Statistics):
+    """Fitted regressions of a batch of shape L, p coefficients and m responses each.
+
+    Where y came without an axis of responses, the m axis is left out everywhere. All numbers are
+    float64 in the kind of array that came in; `status` holds the codes of `gpuols.Status`.
+    """
+
+    def cov_params(self) -> Any:
+        """Covariance of the coefficients.
+
+        Returns
+        -------
+        L+(m,p,p)
+            The matrices.
+        """
+        plain = self._plain
+        cov = plain.scale[..., None, None] * plain.normalized_cov[..., None, :, :]
+        return self._give(cov, axis=-3)
+
+    def conf_int(self, alpha: float = 0.05) -> Any:
+        """Confidence intervals of the coefficients.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the level of confidence.
+
+        Returns
+        -------
+        L+(p,m,2)
+            Lower and upper ends.
+
+        Raises
+        ------
+        InputError
+            If alpha is not between 0 and 1.
+        """
+        if not 0 < alpha < 1:
+            raise InputError("alpha", repr(alpha), "between 0 and 1", "use 0.05 for 95%")
+        plain = self._plain
+        quantile = inference.t_quantile(1.0 - alpha / 2.0, plain.df_resid[..., None, :])
+        reach = quantile * plain.bse
+        return self._give(np.stack([plain.params - reach, plain.params + reach], axis=-1), axis=-2)
+
+    def t_test(self, R: Any) -> Contrast:
+        """Test each of some linear combinations of the coefficients against zero.
+
+        Parameters
+        ----------
+        R : (p,) or (r, p)
+            Weights of the coefficients, one combination a row.
+
+        Returns
+        -------
+        Contrast
+            Arrays L+(r,m).
+        """
+        plain = self._plain
+        test = contrasts.t_test(R, plain.params, plain.cov_params(), plain.df_resid)
+        return test.map(self._give)
+
+    def f_test(self, R: Any) -> Contrast:
+        """Test some linear combinations of the coefficients against zero together.
+
+        Parameters
+        ----------
+        R : (p,) or (r, p)
+            Weights of the coefficients, linearly independent rows.
+
+        Returns
+        -------
+        Contrast
+            Arrays L+(m,).
+        """
+        plain = self._plain
+        test = contrasts.f_test(R, plain.params, plain.cov_params(), plain.df_resid)
+        return test.map(self._give)
+
+    def predict(self, X: Any, groups: Any = None) -> Any:
+        """Fitted values at new rows.
+
+        Parameters
+        ----------
+        X : (..., n, k)
+            Regressors, leading axes as L; (N, k) with groups.
+        groups : array-like, optional
+            Key of each row, where the fit had groups; an unseen key gives NaN.
+
+        Returns
+        -------
+        L+(n,m), or (N,m) with groups
+            The values.
+        """
+        plain = self._plain
+        return self._give(prediction.predict(X, plain.params, self._intercept, self.keys, groups))
+
+    def resid(self, X: Any, y: Any, groups: Any = None) -> Any:
+        """Residuals y - predict(X).
+
+        Parameters
+        ----------
+        X : (..., n, k)
+            Regressors, as in `predict`.
+        y : (..., n) or (..., n, m)
+            Responses.
+        groups : array-like, optional
+            Key of each row, where the fit had groups.
+
+        Returns
+        -------
+        L+(n,m), or (N,m) with groups
+            The residuals.
+        """
+        plain = self._plain
+        fitted = prediction.predict(X, plain.params, self._intercept, self.keys, groups)
+        return self._give(prediction.residuals(y, fitted, self.single))
+
+    def check(self) -> Self:
+        """Raise unless every regression is OK.
+
+        Returns
+        -------
+        Result
+            This one.
+
+        Raises
+        ------
+        FitError
+            Naming how many are not, the first few, and what to do.
+        """
+        status = self._plain.status
+        bad = np.argwhere(status != Status.OK)
+        if len(bad):
+            places = bad[:_SHOWN, :-1] if self.single else bad[:_SHOWN]
+            raise FitError(summary.complaint(status, places, self.keys))
+        return self
+
+    def summary(self) -> str:
+        """Table of the coefficients of one regression, or an overview of many."""
+        return summary.summarize(self._plain)
+
+    def __repr__(self) -> str:
+        """Counts of statuses."""
+        plain = self._plain
+        return f"Result({summary.count(plain.status)}; p={len(self.terms)}, engine={self.engine!r})"
+
+    def __len__(self) -> int:
+        """Number of regressions along the first axis of L, or of responses where L = ()."""
+        if self._moments.lead:
+            return self._moments.lead[0]
+        if self.single:
+            raise TypeError("a single regression has no length")
+        return self._moments.m
+
+    def __getitem__(self, where: Any) -> Self:
+        """Some of the regressions, indexed along L, or along the responses where L = ()."""
+        if not self._moments.lead:
+            return self._some_responses(where)
+        pick = picker(self._moments.lead, where)
+        keys = self.keys
+        if isinstance(keys, tuple):
+            keys = tuple(key[where] for key in keys)
+        elif keys is not None:
+            keys = keys[where]
+        return replace(
+            self,
+            keys=keys,
+            _moments=self._moments.map(pick),
+            _solution=self._solution.map(pick),
+            _ridge=pick(self._ridge),
+        )
+
+    def _some_responses(self, where: Any) -> Self:
+        if self.single:
+            raise TypeError("a single regression has nothing to index")
+        chosen = np.arange(self._moments.m)[where]
+        columns = np.atleast_1d(chosen)
+        return replace(
+            self,
+            single=np.ndim(chosen) == 0,
+            _moments=self._moments.take_responses(columns),
+            _solution=self._solution.take_responses(columns),
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the result to one .npz file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        """
+        storage.save(path, {field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read a result that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        Result
+            The same, with NumPy arrays.
+        """
+        return cls(**storage.load(path))

@@ -1,0 +1,278 @@
+"""Rows: the data of a call, its shapes checked against one another.
+
+The shapes are never guessed from sizes: y with as many axes as X has an axis of responses,
+with one axis fewer it has none. Every message names the argument, what came, what was expected
+and what to do.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols import arrays
+from gpuols.arrays import NUMPY, Kind
+from gpuols.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of one or many regressions, as they lie in memory.
+
+    Attributes
+    ----------
+    x : (..., n, k)
+        Regressors.
+    y : (..., n, m)
+        Responses.
+    weights : (..., n) or None
+        Inverse variances.
+    lead : tuple of int
+        Shape L of the batch: the leading axes of x, y and weights, broadcast.
+    single : bool
+        Whether y came without an axis of responses.
+    kind : str
+        Kind of array the results are to be.
+    terms, responses : tuple of str or None
+        Names of the columns of x and y.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    weights: NDArray[Any] | None
+    lead: tuple[int, ...]
+    single: bool
+    kind: Kind
+    terms: tuple[str, ...] | None
+    responses: tuple[str, ...] | None
+
+    @property
+    def n(self) -> int:
+        """Rows of each regression, or of the whole table."""
+        return int(self.x.shape[-2])
+
+    @property
+    def k(self) -> int:
+        """Columns of X."""
+        return int(self.x.shape[-1])
+
+    @property
+    def m(self) -> int:
+        """Responses."""
+        return int(self.y.shape[-1])
+
+    @property
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """The arrays that came, by argument."""
+        yield "X", self.x
+        yield "y", self.y[..., 0] if self.single else self.y
+        if self.weights is not None:
+            yield "weights", self.weights
+
+
+def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows:
+    """Read X, y and weights and check their shapes against one another.
+
+    Parameters
+    ----------
+    X : (..., n, k)
+        Regressors.
+    y : (..., n) or (..., n, m)
+        Responses.
+    weights : (..., n) or None
+        Inverse variances up to a factor.
+    names : sequence of k str, optional
+        Names of the columns of X.
+
+    Returns
+    -------
+    Rows
+        The same, as NumPy arrays with an axis of responses.
+
+    Raises
+    ------
+    InputError
+        If the shapes don't fit together or a weight is negative.
+    """
+    came = {"X": arrays.read("X", X), "y": arrays.read("y", y)}
+    if weights is not None:
+        came["weights"] = arrays.read("weights", weights)
+    x, responses = came["X"].array, came["y"].array
+    if x.ndim < 2:
+        raise InputError(
+            "X",
+            f"shape {x.shape}",
+            "(..., n, k): rows, then columns",
+            "for one regressor use X[:, None]",
+        )
+    single = responses.ndim == x.ndim - 1
+    _check_axes(x, responses)
+    _check_rows(x, responses, single)
+    w = came["weights"].array if weights is not None else None
+    if w is not None:
+        _check_weights(w, x.shape[-2])
+    labels = came["y"].labels
+    return Rows(
+        x=x,
+        y=responses[..., None] if single else responses,
+        weights=w,
+        lead=_lead(x, responses, w, single),
+        single=single,
+        kind=next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY),
+        terms=read_names(names, came["X"].labels, x.shape[-1]),
+        responses=labels if single or responses.ndim == 2 else None,
+    )
+
+
+def read_table(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows:
+    """Read the rows of many regressions in one long table.
+
+    Parameters
+    ----------
+    X : (N, k)
+        Regressors.
+    y : (N,) or (N, m)
+        Responses.
+    weights : (N,) or None
+        Inverse variances up to a factor.
+    names : sequence of k str, optional
+        Names of the columns of X.
+
+    Returns
+    -------
+    Rows
+        The same, L = ().
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and if X or weights has leading axes.
+    """
+    rows = read_rows(X, y, weights, names)
+    if rows.x.ndim != 2:
+        raise InputError(
+            "X", f"shape {rows.x.shape}", "(N, k): one long table", "use gpuols.fit for a batch"
+        )
+    if rows.weights is not None and rows.weights.ndim != 1:
+        raise InputError(
+            "weights", f"shape {rows.weights.shape}", f"({rows.n},)", "give one weight a row"
+        )
+    return rows
+
+
+def read_ridge(ridge: Any, lead: tuple[int, ...]) -> Array:
+    """Read the penalty and spread it over the batch.
+
+    Parameters
+    ----------
+    ridge : scalar or array broadcastable to L
+        Penalty, not negative.
+    lead : tuple of int
+        Shape L.
+
+    Returns
+    -------
+    L
+        The penalties.
+
+    Raises
+    ------
+    InputError
+        If it doesn't broadcast, is negative or not finite.
+    """
+    value = arrays.read("ridge", ridge).array.astype(np.float64)
+    if not (np.isfinite(value).all() and (value >= 0).all()):
+        raise InputError(
+            "ridge", "a negative or non-finite penalty", "numbers >= 0", "use ridge=0.0 for none"
+        )
+    try:
+        return np.broadcast_to(value, lead)
+    except ValueError:
+        raise InputError(
+            "ridge",
+            f"shape {value.shape}",
+            f"a scalar or a shape that broadcasts to {lead}",
+            "give one penalty, or one for each regression",
+        ) from None
+
+
+def _check_axes(x: NDArray[Any], y: NDArray[Any]) -> None:
+    if y.ndim in (x.ndim - 1, x.ndim):
+        return
+    lead = "..., " if x.ndim > 2 else ""
+    if x.ndim == 2 and y.ndim > 2:
+        cure = "use y.reshape(len(y), -1) for one column a response"
+    elif y.ndim < x.ndim:
+        cure = "use y[None] to give every X the same y"
+    else:
+        cure = "use X[None] to give X the missing leading axes"
+    raise InputError(
+        "y",
+        f"shape {y.shape} with X of shape {x.shape}",
+        f"({lead}n) for one response or ({lead}n, m) for several",
+        cure,
+    )
+
+
+def _check_rows(x: NDArray[Any], y: NDArray[Any], single: bool) -> None:
+    n, k = x.shape[-2:]
+    came = y.shape[-1] if single else y.shape[-2]
+    if came == n:
+        return
+    if not single and y.shape[-1] == n:
+        cure = "if its rows are responses, use y.T (or X[None] to keep them as rows)"
+    elif came == k:
+        cure = "if the columns of X are rows, use X.T"
+    else:
+        cure = "give X and y the same rows"
+    raise InputError("y", f"{came} rows (shape {y.shape})", f"{n} as in X (shape {x.shape})", cure)
+
+
+def _check_weights(w: NDArray[Any], n: int) -> None:
+    if w.ndim < 1 or w.shape[-1] != n:
+        raise InputError(
+            "weights", f"shape {w.shape}", f"(..., {n}): one a row", "leave out the axis of columns"
+        )
+    lowest = w.min(initial=0)
+    if lowest < 0:
+        raise InputError(
+            "weights",
+            f"negative values, the lowest {lowest:g}",
+            "inverse variances >= 0",
+            "use zero to leave a row out",
+        )
+
+
+def _lead(
+    x: NDArray[Any], y: NDArray[Any], w: NDArray[Any] | None, single: bool
+) -> tuple[int, ...]:
+    shapes = {"X": x.shape[:-2], "y": y.shape[: -1 if single else -2]}
+    if w is not None:
+        shapes["weights"] = w.shape[:-1]
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(
+            "y" if w is None else "weights",
+            f"leading axes that don't broadcast: {listed}",
+            "the same batch shape, or axes of length 1",
+            "check which axis counts the regressions",
+        ) from None
+
+
+def read_names(
+    names: Sequence[str] | None, labels: tuple[str, ...] | None, k: int
+) -> tuple[str, ...] | None:
+    """Names of the k columns of X: those given, else those that came with the data."""
+    if names is None:
+        return labels
+    if len(names) != k:
+        raise InputError(
+            "names", f"{len(names)} names", f"{k}, one a column of X", "leave out the intercept"
+        )
+    return tuple(names)

