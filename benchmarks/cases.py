@@ -66,7 +66,8 @@ def _fit_batch(slopes: Array, design: Array, y: Array) -> gpuols.Result:
 
 def _solve_batch(slopes: Array, design: Array, y: Array) -> Array:
     transposed = design.swapaxes(1, 2)
-    return np.linalg.solve(transposed @ design, transposed @ y[:, :, None])[:, :, 0]
+    gram, right = transposed @ design, transposed @ y[:, :, None]
+    return np.asarray(np.linalg.solve(gram, right)[:, :, 0], dtype=np.float64)
 
 
 def _shared() -> tuple[Array, Array, Array]:
@@ -79,10 +80,10 @@ def _shared() -> tuple[Array, Array, Array]:
 
 
 def _gemm(slopes: Array, design: Array, y: Array) -> Array:
-    return np.linalg.pinv(design) @ y
+    return np.asarray(np.linalg.pinv(design) @ y, dtype=np.float64)
 
 
-def _table() -> tuple[Array, Array, Array]:
+def _table() -> tuple[Array, Any, Array]:
     rng = np.random.default_rng(7)
     rows, count = 5_000_000, 20_000
     keys = rng.integers(-(2**62), 2**62, count)[rng.integers(0, count, rows)]

@@ -7,8 +7,7 @@ from gpuols.info import Info, info
 from gpuols.moments import Moments
 from gpuols.result import Result
 from gpuols.streaming import fit_moments, moments
-
-__version__ = "0.1.0"
+from gpuols.version import __version__
 
 __all__ = [
     "Contrast",
@@ -20,6 +19,7 @@ __all__ = [
     "Moments",
     "Result",
     "Status",
+    "__version__",
     "fit",
     "fit_groups",
     "fit_moments",

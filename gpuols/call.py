@@ -41,7 +41,6 @@ def call(
     """
     job = Job(choose(options.device), options, read_ridge(ridge, lead))
     moments, solution = _answer(rows, problem, job)
-    assert solution is not None
     return wrap(moments, solution, job, rows.kind)
 
 
@@ -50,7 +49,7 @@ def reduce_rows(rows: Rows, options: Options, problem: Problem) -> Moments:
     return _answer(rows, problem, Job(choose(options.device), options, None))[0]
 
 
-def wrap(moments: Moments, solution: Solution, job: Job, kind: str) -> Result:
+def wrap(moments: Moments, solution: Solution | None, job: Job, kind: str) -> Result:
     """Make a result of moments and answers.
 
     Parameters
@@ -69,6 +68,7 @@ def wrap(moments: Moments, solution: Solution, job: Job, kind: str) -> Result:
     Result
         Without keys.
     """
+    assert solution is not None
     assert job.ridge is not None
     terms = moments.terms or tuple(f"x{j}" for j in range(moments.k))
     return Result(

@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from gpuols.version import __version__
+
 _INTERRUPTED = 130
 _READER_GONE = 141
 
@@ -119,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpuols", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=layout
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, summary, description in (
         ("demo", "fit one regression per aircraft to a year of flights", _DEMO),
@@ -127,9 +129,3 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name, help=summary, description=description, formatter_class=layout)
     return parser
-
-
-def _version() -> str:
-    # Python loaded the package before this module of it. What it says of itself is true of a plain
-    # checkout too, where the metadata of an installed distribution is absent or another's.
-    return str(sys.modules["gpuols"].__version__)

@@ -15,12 +15,12 @@ belongs to the smaller probability. Both are concave in log t: no step diverges.
 stops by itself, so that no result depends on what else is in the array.
 
 Results are NaN where an argument is, or where degrees of freedom are not positive and finite.
+SciPy is imported when it is first needed, for it takes longer to import than all the rest.
 The errors in the docstrings were measured against mpmath; SciPy's expansions set that of F.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -140,6 +140,8 @@ def _prepare(t: ArrayLike, df: ArrayLike) -> tuple[Array, Array]:
 
 def _beta_tail(odds: Array, a: Array, b: Array) -> Array:
     """Compute I_x(a, b) at x = 1/(1 + odds)."""
+    from scipy import special
+
     odds, a, b = np.broadcast_arrays(odds, a, b)
     tail: Array = np.full(odds.shape, np.nan)
     special.betainc(a, _unround(b), 1 / (1 + odds), out=tail, where=odds >= 1)
@@ -170,6 +172,8 @@ def _log1p_odds(size: Array, df: Array) -> Array:
 
 def _log_scaled_beta(a: Array) -> Array:
     """Compute log(a·B(a, ½)) = log Γ(a + 1) + log Γ(½) - log Γ(a + ½) (DLMF 5.11.8)."""
+    from scipy import special
+
     u = 1 / (a * a)
     series = (1 / 8 - u * (1 / 192 - u * (1 / 640 - u * (17 / 14336 - u * 31 / 18432)))) / a
     gammas = special.gammaln(a + 1) - special.gammaln(a + 0.5)
@@ -178,6 +182,8 @@ def _log_scaled_beta(a: Array) -> Array:
 
 def _invert_two_sided(outside: Array, inside: Array, df: Array) -> Array:
     """Find the size that |T| exceeds with the first probability, and not with the second."""
+    from scipy import special
+
     a, half = df / 2, np.full_like(df, 0.5)
     scale = _log_scaled_beta(a) - np.log(a) + np.log(df) / 2
     central = outside > 0.5

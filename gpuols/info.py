@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gpuols.engines import available
 from gpuols.options import threads
+from gpuols.version import __version__
 
-_LIBRARIES = ("gpuols", "numpy", "scipy", "threadpoolctl", "numba", "cupy", "torch", "jax")
+_LIBRARIES = ("numpy", "scipy", "threadpoolctl", "numba", "cupy", "torch", "jax")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def info() -> Info:
     Info
         Print it to read it.
     """
-    versions = {"python": platform.python_version()}
+    versions = {"gpuols": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             versions[name] = importlib.metadata.version(name)

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from gpuols.errors import InputError, InputTypeError
 from gpuols.numerics.ranks import Codes, join, rank
@@ -255,6 +254,8 @@ def _sort_rows(codes: Codes) -> tuple[Codes, Codes | None]:
     """Count the rows of each group; list the rows in group order unless they lie so."""
     if (codes[1:] >= codes[:-1]).all():
         return np.bincount(codes), None
+    from scipy.sparse import csr_array  # a slow import, for groups in disorder alone
+
     entries = np.ones(codes.size, np.int8), codes, np.arange(codes.size + 1)
     by_group = csr_array(entries, shape=(codes.size, int(codes.max()) + 1)).tocsc()
     return np.diff(by_group.indptr).astype(np.int64), by_group.indices.astype(np.int64)

@@ -242,10 +242,8 @@ class Moments:
 
     def __repr__(self) -> str:
         """Shapes, without the numbers."""
-        return (
-            f"Moments(lead={self.lead}, k={self.k}, m={self.m}, "
-            f"rows={self.nobs.sum():,.0f}, centered={self.centered})"
-        )
+        rows = f"{self.nobs.sum():,.0f}"
+        return f"Moments(lead={self.lead}, k={self.k}, m={self.m}, rows={rows})"
 
 
 _NUMBERS = ("nobs", "sumw", "sum_log_w", "anchor", "mean", "sxx", "sxy", "syy", "raw")

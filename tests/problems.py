@@ -394,6 +394,10 @@ def _ridge() -> Iterator[Case]:
         yield Case(f"ridge, duplicated column{tail}", twin, options(3.0), HARD)
         zero = changed(gauss(40, 3), put("X", (1, slice(None), 1), 0.0))
         yield Case(f"ridge, zero column{tail}", zero, options(3.0), HARD)
+        for power in (3, 5, 7):
+            near = changed(gauss(40, 3), collinear(10.0**power))
+            size = 10.0**-power
+            yield Case(f"ridge {size:g}, condition 1e{power}{tail}", near, options(size), HARD)
         units = changed(gauss(40, 3), scaled(1e4, 1.0, 1e-4))
         yield Case(f"ridge, badly scaled{tail}", units, options(1e-2), HARD)
         one = FEW | {Status.UNTRUSTED} if add else HARD

@@ -21,9 +21,11 @@ MAX_LINES = 300
 FLOORS = {
     "errors": 0,
     "numerics": 0,
+    "version": 0,
     "options": 1,
     "selection": 1,
     "arrays": 2,
+    "flights": 2,
     "keys": 2,
     "moments": 2,
     "plan": 2,

@@ -269,6 +269,8 @@ def same_moments(got, whole, rtol=1e-13):
         mine, want = getattr(got, name), getattr(whole, name)
         assert (np.abs(mine - want) <= rtol * sizes.get(name, 1.0 + np.abs(want))).all(), name
     np.testing.assert_allclose(mean_of(got), mean_of(whole), rtol=rtol, atol=rtol)
+    about_the_mean = np.concatenate([size_x**2, whole.syy], axis=-1)
+    assert (got.raw >= (1.0 - 1e-12) * about_the_mean).all(), "raw: no point has less than the mean"
 
 
 def pieces_of(edges, X, y, weights, add_intercept):
@@ -324,6 +326,14 @@ def test_a_thousand_pieces(offset, add_intercept, weighted):
     whole = gpuols.moments(X, y, weights=weights, add_intercept=add_intercept)
     added = reduce(add, pieces_of(edges, X, y, weights, add_intercept))
     same_moments(added, whole)
+
+
+@with_and_without_intercept
+def test_a_stream_in_either_order(add_intercept):
+    """Low parts keep what a thousand additions would round away."""
+    X, y, _ = draw(1000, 2)
+    pieces = pieces_of(range(1001), X, y, None, add_intercept)
+    same_moments(reduce(add, pieces), reduce(add, pieces[::-1]), rtol=3e-16)
 
 
 @pytest.mark.parametrize("far_first", [False, True])

@@ -587,6 +587,15 @@ def test_saved_results_are_read_back(case, touched, tmp_path):
     assert_restored(Result.load(path), want)
 
 
+def test_the_low_parts_of_joined_moments_are_kept(tmp_path):
+    want = joined((3,))
+    want.save(tmp_path / "result.npz")
+    low = Result.load(tmp_path / "result.npz")._moments.low
+    assert any(part.any() for part in vars(want._moments.low).values())
+    for name, part in vars(want._moments.low).items():
+        assert_equal_arrays(getattr(low, name), part, name)
+
+
 @pytest.mark.parametrize("touched", [False, True])
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("case", ["one", "one design", "a grid", "trouble", "joined moments"])

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu
-from gpuols.engines.gram import Table
 from gpuols.engines.solution import Solution
+from gpuols.engines.tables import Table
 from gpuols.engines.workspace import Workspace
 from gpuols.errors import DeviceError
 from gpuols.moments import Moments

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.gram import Gathered, Table, sum_batch
+from gpuols.engines.gram import sum_batch
 from gpuols.engines.shared import sum_shared
 from gpuols.engines.solution import Solution
 from gpuols.engines.solve import solve, unscaled_covariance
+from gpuols.engines.tables import Gathered, Table
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments

@@ -12,11 +12,12 @@ Pieces of `bound.PIECE` rows are summed as a tree, blocks within a piece by halv
 A row of zero weight is not there, whatever it holds.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines.tables import Table
 from gpuols.engines.workspace import TreeSum, Workspace, fold
 from gpuols.moments import Moments
 from gpuols.numerics.bound import BLOCK, PIECE
@@ -26,38 +27,6 @@ Array = NDArray[np.float64]
 
 BLOCK_BYTES = 2**21
 _RUN = 64
-
-
-class Table(Protocol):
-    """An array (B, n, columns) that can be read in pieces."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the whole."""
-
-    def __getitem__(self, where: Any, /) -> NDArray[Any]:
-        """Piece of the array."""
-
-
-class Gathered:
-    """Rows of a long table, regrouped by index: reads as (B, n, columns), copies by piece.
-
-    Parameters
-    ----------
-    rows : (N, ...)
-        The table.
-    index : (B, n)
-        Row numbers.
-    """
-
-    def __init__(self, rows: NDArray[Any], index: NDArray[np.int64]) -> None:
-        self._rows = rows
-        self._index = index
-        self.shape = (*index.shape, *rows.shape[1:])
-
-    def __getitem__(self, where: Any) -> NDArray[Any]:
-        """Piece of the regrouped table."""
-        return np.asarray(self._rows.take(self._index[where], axis=0))
 
 
 def sum_batch(

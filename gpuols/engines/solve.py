@@ -56,6 +56,11 @@ class Design:
     variance: Array
 
     @property
+    def freed(self) -> Array:
+        """Degrees of freedom that the penalty gives back, λ·tr A⁻¹; (b,)."""
+        return total(np.where(self.penalty > 0, self.penalty * self.spread, 0.0))
+
+    @property
     def solved(self) -> NDArray[np.bool_]:
         """Where the factor exists; (b,)."""
         if not len(self.scale):
@@ -220,7 +225,7 @@ def _solve(lanes: Moments, k: int, ridge: Array, tol: float, shared: bool) -> So
 def _answer(lanes: Moments, k: int, design: Design, shared: bool) -> _Answers:
     c = lanes.sxy * design.scale[:, None]
     _, b = cholesky.solve(design.lower, design.inverse, c, shared=shared)
-    df = lanes.nobs - int(lanes.centered) - k + total(design.penalty * design.spread)
+    df = lanes.nobs - int(lanes.centered) - k + design.freed
     shrunk = total(design.penalty[:, None] * b**2)
     ssr = np.maximum(lanes.syy - total(b * c) - shrunk, 0.0)
     ssr = np.where(df == 0, 0.0, ssr)
@@ -251,7 +256,7 @@ def _error_bound(lanes: Moments, k: int, design: Design, found: _Answers) -> Arr
         own = bound.worst(error[None], found.intercept, np.sqrt(variance * found.noise)[None])
         estimate = np.maximum(estimate, own)
     inflation = np.max(ratio, axis=0, initial=1.0)
-    shrinkage = total(design.penalty * design.spread) / np.where(found.df > 0, found.df, np.nan)
+    shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
     of_se = v2 * (inflation + shrinkage) + (t2 + 2.0 * vt * np.sqrt(found.shrunk)) / found.ssr
     return np.asarray(bound.gamma(lanes.nobs) * np.maximum(estimate, 0.5 * of_se))
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines.gram import Table
 from gpuols.engines.solution import Solution
+from gpuols.engines.tables import Stacked, Table
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
-from gpuols.problems.pipeline import Answer, Job, answer_each, answer_moments, by_response, reshape
+from gpuols.problems.pipeline import Answer, Job, answer_moments, reduce_each
 from gpuols.rows import Rows
 
 
@@ -55,9 +55,11 @@ def answer(rows: Rows, job: Job) -> Answer:
             x, y, weights, which, centered=job.options.add_intercept, space=space
         )
 
-    flat = replace(job, ridge=None if job.ridge is None else job.ridge.reshape(count))
     tasks = [(which, partial(reduce_rows, which)) for which in spans]
-    return reshape(answer_each(flat, (count, rows.k, rows.m), tasks), rows.lead)
+    moments = reduce_each(job, (count, rows.k, rows.m), tasks)
+    ridge = None if job.ridge is None else job.ridge.reshape(count)
+    solution = answer_moments(replace(job, ridge=ridge), moments)
+    return moments.reshape(rows.lead), solution and solution.reshape(rows.lead)
 
 
 def _is_shared(rows: Rows) -> bool:
@@ -74,15 +76,14 @@ def _answer_shared(rows: Rows, job: Job) -> Answer:
     weights = None if rows.weights is None else rows.weights.reshape(n)
     y = _as_columns(rows) if rows.single else rows.y
     one_penalty = job.ridge is None or not np.any(job.ridge != job.ridge.flat[0])
-    shared = job
-    if job.ridge is not None:
-        shared = replace(job, ridge=job.ridge.reshape(-1)[0] if one_penalty else None)
-    found = _answer_columns(x, y, weights, shared)
-    if rows.single:
-        found = reshape(by_response(found), rows.lead)
-        if not one_penalty:
-            found = found[0], answer_moments(job, found[0])
-    return found
+    shared = job if one_penalty else replace(job, ridge=None)
+    moments, solution = _answer_columns(x, y, weights, shared)
+    if not rows.single:
+        return moments, solution
+    moments = moments.by_response().reshape(rows.lead)
+    if solution is None:
+        return moments, answer_moments(job, moments)
+    return moments, solution.by_response().reshape(rows.lead)
 
 
 def _as_columns(rows: Rows) -> NDArray[Any]:
@@ -99,13 +100,14 @@ def _answer_columns(
     design = _reduce_design(x, weights, job)
     moments = design.with_responses(m)
     p = k + job.options.add_intercept
-    solution = None if job.ridge is None else Solution.empty_shared(p, m)
+    ridge = None if job.ridge is None else job.ridge.reshape(-1)[:1].reshape(())
+    solution = None if ridge is None else Solution.empty_shared(p, m)
 
     def work(columns: slice, space: Workspace) -> int:
         part = job.engine.moments_shared(x, y[:, columns], weights, design, space=space)
         moments.store_responses(columns, part)
-        if solution is not None and job.ridge is not None:
-            answers = job.engine.solve(part, job.ridge, job.options.tol)
+        if solution is not None and ridge is not None:
+            answers = job.engine.solve(part, ridge, job.options.tol)
             solution.store_responses(columns, answers)
         return int(columns.stop - columns.start)
 
@@ -142,19 +144,4 @@ def _flat(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
         return full
     if not lead:
         return full[None]
-    return _Stacked(full, lead)
-
-
-class _Stacked:
-    """Several leading axes read as one; a piece is copied when it is read."""
-
-    def __init__(self, array: NDArray[Any], lead: tuple[int, ...]) -> None:
-        self._array = array
-        self._lead = lead
-        self.shape = (math.prod(lead), *array.shape[len(lead) :])
-
-    def __getitem__(self, where: Any) -> NDArray[Any]:
-        which, *inner = where
-        places = np.arange(which.start, which.stop) if isinstance(which, slice) else which
-        picked = np.unravel_index(places, self._lead)
-        return np.asarray(self._array[(*picked, *inner)])
+    return Stacked(full, lead)

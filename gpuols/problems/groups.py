@@ -14,7 +14,7 @@ from gpuols import plan
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
-from gpuols.problems.pipeline import Answer, Job, answer_each
+from gpuols.problems.pipeline import Answer, Job, answer_moments, reduce_each
 from gpuols.rows import Rows
 
 
@@ -55,7 +55,8 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
         (groups, partial(reduce_rows, groups))
         for groups in _same_size(counts, rows.k, rows.m, job.options.batch_size)
     ]
-    return answer_each(job, (len(counts), rows.k, rows.m), tasks)
+    moments = reduce_each(job, (len(counts), rows.k, rows.m), tasks)
+    return moments, answer_moments(job, moments)
 
 
 def _same_size(

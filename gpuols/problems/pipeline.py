@@ -39,17 +39,17 @@ class Job:
 Answer = tuple[Moments, Solution | None]
 
 
-def answer_each(
+def reduce_each(
     job: Job,
     shape: tuple[int, int, int],
     tasks: Sequence[tuple[Where, Callable[[Workspace], Moments]]],
-) -> Answer:
-    """Moments and answers of independent regressions.
+) -> Moments:
+    """Moments of independent regressions.
 
     Parameters
     ----------
     job : Job
-        How to answer; its penalties are (count,).
+        How to answer.
     shape : tuple of int
         Regressions in all, columns k, responses m.
     tasks : sequence of (where, reduce)
@@ -57,27 +57,23 @@ def answer_each(
 
     Returns
     -------
-    Moments, Solution or None
+    Moments
         L = (count,).
     """
     count, k, m = shape
-    centered = job.options.add_intercept
-    moments = Moments.empty(count, k, m, centered=centered)
-    solution = None if job.ridge is None else Solution.empty(count, k + centered, m)
+    moments = Moments.empty(count, k, m, centered=job.options.add_intercept)
 
     def work(task: tuple[Where, Callable[[Workspace], Moments]], space: Workspace) -> int:
         where, reduce_rows = task
         part = reduce_rows(space)
         moments.store(where, part)
-        if solution is not None and job.ridge is not None:
-            solution.store(where, job.engine.solve(part, job.ridge[where], job.options.tol))
         return int(part.nobs.size)
 
     job.engine.run(tasks, work, plan.reporter(job.options.progress), count)
-    return moments, solution
+    return moments
 
 
-def answer_moments(job: Job, moments: Moments) -> Solution:
+def answer_moments(job: Job, moments: Moments) -> Solution | None:
     """Answers from moments alone.
 
     Parameters
@@ -85,17 +81,18 @@ def answer_moments(job: Job, moments: Moments) -> Solution:
     job : Job
         How to answer; its penalties have the shape L of the moments.
     moments : Moments
-        L of any shape; L = () is one design that all responses share.
+        L of any shape; L = () with an axis of responses is one design that they share.
 
     Returns
     -------
-    Solution
-        The same L.
+    Solution or None
+        The same L; None where only moments are wanted.
     """
-    assert job.ridge is not None
-    if not moments.lead:
-        return job.engine.solve(moments, job.ridge, job.options.tol)
+    if job.ridge is None:
+        return None
     ridge = job.ridge.reshape(-1)
+    if not moments.lead and not moments.single:
+        return job.engine.solve(moments, job.ridge, job.options.tol)
     flat = moments.reshape((ridge.size,))
     solution = Solution.empty(ridge.size, moments.k + moments.centered, moments.m)
 
@@ -106,20 +103,8 @@ def answer_moments(job: Job, moments: Moments) -> Solution:
     spans = plan.chunks(
         ridge.size,
         each=plan.solve_bytes(moments.k, moments.m),
-        elements=moments.k**2 + 1,
-        batch_size=job.options.batch_size,
+        elements=plan.solve_bytes(moments.k, moments.m),
+        batch_size=None,
     )
-    job.engine.run(spans, work, plan.reporter(job.options.progress), ridge.size)
+    job.engine.run(spans, work)
     return solution.reshape(moments.lead)
-
-
-def reshape(found: Answer, lead: tuple[int, ...]) -> Answer:
-    """Give moments and answers the shape of the user's batch."""
-    moments, solution = found
-    return moments.reshape(lead), None if solution is None else solution.reshape(lead)
-
-
-def by_response(found: Answer) -> Answer:
-    """Turn the responses of one design into a batch."""
-    moments, solution = found
-    return moments.by_response(), None if solution is None else solution.by_response()
