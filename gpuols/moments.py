@@ -142,13 +142,12 @@ class Moments:
         def widened(a: Array) -> Array:
             return np.concatenate([a[:k], np.zeros(m)])
 
-        return replace(
-            self,
-            anchor=widened(self.anchor),
-            mean=widened(self.mean),
-            raw=widened(self.raw),
-            sxy=np.zeros((k, m)),
-            syy=np.zeros(m),
+        return self._changed(
+            {
+                **dict.fromkeys(("anchor", "mean", "raw"), widened),
+                "sxy": lambda a: np.zeros((k, m)),
+                "syy": lambda a: np.zeros(m),
+            }
         )
 
     def take_responses(self, columns: NDArray[np.int64]) -> Self:

@@ -12,6 +12,8 @@ Array = NDArray[Any]
 
 def picker(lead: tuple[int, ...], where: Any) -> Callable[[Array], Array]:
     """Function that indexes the leading axes L of any array by `where`."""
+    if isinstance(where, slice) and len(lead) == 1:
+        return lambda a: a[where]
     count = math.prod(lead)
     places = np.arange(count).reshape(lead)[where]
 

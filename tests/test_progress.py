@@ -160,16 +160,17 @@ def test_an_exception_in_the_callback_comes_out(total, call, error, threads, two
     assert blas_threads() == two_blas_threads
 
 
-def test_an_exception_in_the_callback_stops_the_work(threads):
+@pytest.mark.parametrize("error", [StopThisError, KeyboardInterrupt])
+def test_an_exception_in_the_callback_stops_the_work(error, threads):
     X, y = normal(3000, 20, 2), normal(3000, 20, seed=1)
     seen = []
 
     def progress(done, total):
         seen.append(done)
         if len(seen) == 3:
-            raise StopThisError
+            raise error
 
-    with pytest.raises(StopThisError):
+    with pytest.raises(error):
         gpuols.fit(X, y, progress=progress, batch_size=1)
     assert 3 <= len(seen) <= 3 + threads
     number = threading.active_count()
@@ -223,10 +224,11 @@ def test_the_callback_may_fit_something_itself(threads, two_blas_threads):
         assert_same_bits(result, outer[:4])
 
 
-def test_blas_has_one_thread_while_it_works(threads):
+def test_blas_has_one_thread_until_the_last_call_is_done(threads):
     seen = []
 
     def progress(done, total):
+        gpuols.fit(X[0], Y[0])
         seen.append({number for path, number in blas_threads() if "openblas" in path.lower()})
 
     CALLS["a batch"][1](progress=progress, batch_size=20)
