@@ -13,50 +13,60 @@ from gpuols.options import Progress, threads
 
 BUDGET = 256 * 2**20
 
-MOST = 4096
-_MOST_TILES = 256
-_LEAST_ELEMENTS = 2**18
 _SHARES = 4
+_READ_MOST = 4096
+_READ_LEAST = 2**18
+_SOLVE = 16384
+_TILES_MOST = 256
 
 Report = Callable[[int, int], object]
 
 
-def solve_bytes(k: int, m: int) -> int:
-    """Bytes of temporaries that solving one regression takes, about."""
-    return 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40)
-
-
-def chunks(
-    count: int, *, each: int, elements: int, batch_size: int | None, most: int = MOST
-) -> list[slice]:
-    """Ranges of regressions to work on together.
+def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list[slice]:
+    """Ranges of regressions whose rows to read together.
 
     Parameters
     ----------
     count : int
         Number of regressions.
-    each : int
-        Bytes of temporaries for one.
-    elements : int
-        Numbers read for one: chunks of too few are not worth a task.
+    n : int
+        Rows of each.
+    columns : int
+        Columns of X and y.
     batch_size : int or None
         Regressions a chunk, instead of what the budget allows.
-    most : int
-        Regressions a chunk at most, so that a chunk's vectors stay in cache.
 
     Returns
     -------
     list of slice
         Ranges that cover ``range(count)``.
     """
-    step = batch_size
-    if step is None:
-        workers = threads()
-        affordable = BUDGET // workers // max(each, 1)
-        fair = -(-count // (_SHARES * workers))
-        worthwhile = _LEAST_ELEMENTS // max(elements, 1)
-        step = max(1, min(affordable, most, max(fair, worthwhile)))
-    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    least = _READ_LEAST // max(n * columns, 1)
+    each = 16 * (n + columns * columns)
+    return _cut(count, batch_size or _step(count, each, least, _READ_MOST))
+
+
+def solving(count: int, *, k: int, m: int) -> list[slice]:
+    """Ranges of regressions to solve together.
+
+    They are long: each step of a solution is one short NumPy call over the range, and threads
+    that make short calls wait for one another (measured: 2,000 a range take three times as long
+    on two threads as on one).
+
+    Parameters
+    ----------
+    count : int
+        Number of regressions.
+    k, m : int
+        Columns and responses of each.
+
+    Returns
+    -------
+    list of slice
+        Ranges that cover ``range(count)``.
+    """
+    each = 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40)
+    return _cut(count, _step(count, each, _SOLVE, _SOLVE))
 
 
 def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[slice]:
@@ -76,14 +86,25 @@ def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[sli
     list of slice
         Ranges that cover ``range(m)``.
     """
-    tiles = chunks(
-        -(-m // TILE),
-        each=TILE * 8 * (12 * k + 60),
-        elements=TILE * n,
-        batch_size=None if batch_size is None else -(-batch_size // TILE),
-        most=_MOST_TILES,
-    )
+    each = TILE * 8 * (12 * k + 60)
+    count = -(-m // TILE)
+    step = _step(count, each, _READ_LEAST // max(TILE * n, 1), _TILES_MOST)
+    if batch_size is not None:
+        step = -(-batch_size // TILE)
+    tiles = _cut(count, step)
     return [slice(part.start * TILE, min(part.stop * TILE, m)) for part in tiles] or [slice(0, 0)]
+
+
+def _step(count: int, each: int, least: int, most: int) -> int:
+    """Regressions a chunk: a fair share for each thread, but worth a task, and affordable."""
+    workers = threads()
+    fair = -(-count // (_SHARES * workers))
+    affordable = BUDGET // workers // max(each, 1)
+    return max(1, min(affordable, most, max(fair, least)))
+
+
+def _cut(count: int, step: int) -> list[slice]:
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def reporter(progress: Progress) -> Report | None:

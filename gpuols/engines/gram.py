@@ -1,15 +1,17 @@
-"""Sums over rows: the only code of the CPU engine that reads the big arrays.
+"""Sums over rows: the only code of the CPU engine, with `shared`, that reads the big arrays.
 
 Every block of rows is first written, shifted by its anchor, into a buffer the thread owns, in C
 order and aligned; only that goes into BLAS, held to one thread, at most `bound.BLOCK` rows a
 call. So the caller's strides, dtype and alignment never reach the bits, and one strategy,
-chosen by (n, k, m) alone, serves every problem. X, and [1, y] beside it, stay apart because
-k x k and (1+m) x k products fill BLAS kernels better than one (1+k+m)-square does, and the
-shift of X runs over long contiguous runs.
+chosen by (n, k, m) alone, serves every problem.
 
-Pieces of `bound.PIECE` rows are summed as a tree, blocks within a piece by halving.
+A block is [1, X - a, y - a]', a row of it for each column: one symmetric product gives all the
+sums at once. Measured beside it: rows as they lie, which costs twice the time to write since
+runs are k long; X apart from [1, y], whose k x k and 2 x k products together take longer than
+the one square, the more so on two threads. With many responses the square of y is left out.
 
-A row of zero weight is not there, whatever it holds.
+Pieces of `bound.PIECE` rows are summed as a tree, blocks within a piece by halving. A row of
+zero weight is not there, whatever it holds.
 """
 
 from typing import Any
@@ -25,8 +27,8 @@ from gpuols.numerics.lanes import to_last
 
 Array = NDArray[np.float64]
 
-BLOCK_BYTES = 2**21
-_RUN = 64
+BLOCK_BYTES = 2**22
+_FEW = 8
 
 
 def sum_batch(
@@ -82,7 +84,7 @@ def _sum_some(
         anchor_x, anchor_y = _anchors(x, y, weights, which)
     tree = TreeSum()
     for piece in pieces(rows):
-        w = None if weights is None else weights[which, piece].astype(np.float64)
+        w = None if weights is None else np.array(weights[which, piece], np.float64, order="C")
         tree.add(*_sum_piece(x[which, piece], y[which, piece], w, anchor_x, anchor_y, space))
     nobs, sumw, sum_log_w, sums, gram, cross, squares = tree.total()
     return Moments(
@@ -119,115 +121,71 @@ def _sum_piece(
     space: Workspace,
 ) -> tuple[Array, ...]:
     """Counts, sums of weights and their logs, first and second moments of one piece of rows."""
-    count, rows, k = x.shape
-    number, length = blocks(rows)
-    z, u = _load(x, y, w, anchor_x, anchor_y, number * length, space)
-    left, right = (z, u) if w is None else _weight(z, u, space)
-
-    def split(a: Array) -> Array:
-        return a.reshape(count, -1, number, length)
-
-    in_blocks = z.reshape(count, number, length, k)
-    across = left.reshape(in_blocks.shape).swapaxes(2, 3)
-    gram = fold(np.matmul(across, in_blocks), 1)
-    cross = fold(np.matmul(split(right).swapaxes(1, 2), in_blocks), 1)
-    squares = fold(np.vecdot(split(right[:, 1:]), split(u[:, 1:])), 2)
-    sums_y = fold(split(right[:, 1:]).sum(axis=-1), 2)
+    (count, rows, k), m = x.shape, y.shape[2]
+    z = _load(x, y, anchor_x, anchor_y, space)
+    left = z if w is None else _weigh(z, w, space)
+    own = slice(1, 1 + k)
+    if m <= k + _FEW:
+        products = fold(np.matmul(left, z.swapaxes(2, 3)), 1)
+        squares = np.einsum("bmm->bm", products[:, 1 + k :, 1 + k :])
+    else:
+        products = fold(np.matmul(left[:, :, : 1 + k], z.swapaxes(2, 3)), 1)
+        squares = fold(np.vecdot(left[:, :, 1 + k :], z[:, :, 1 + k :]), 1)
     return (
-        *_weigh(w, count, rows),
-        np.concatenate([cross[:, 0], sums_y], axis=1),
-        gram,
-        cross[:, 1:].swapaxes(1, 2),
+        *_count(w, count, rows),
+        products[:, 0, 1:],
+        products[:, own, own],
+        products[:, own, 1 + k :],
         squares,
     )
 
 
 def _load(
-    x: NDArray[Any],
-    y: NDArray[Any],
-    w: Array | None,
-    anchor_x: Array,
-    anchor_y: Array,
-    padded: int,
-    space: Workspace,
-) -> tuple[Array, Array]:
-    """Write X - a as (b, padded, k) and [w, y - a]' as (b, 1+m, padded), w = 1 without weights.
-
-    Rows that pad a block and rows of zero weight are zero.
-    """
-    count, rows, k = x.shape
-    z = space.array("z", (count, padded, k))
-    u = space.array("u", (count, 1 + y.shape[2], padded))
-    _shift(x, anchor_x, z[:, :rows])
-    np.subtract(y.swapaxes(1, 2), anchor_y[:, :, None], out=u[:, 1:, :rows])
-    u[:, 0, :rows] = 1.0 if w is None else w
-    z[:, rows:] = 0.0
-    u[:, :, rows:] = 0.0
-    if w is not None and (absent := w == 0.0).any():
-        z[:, :rows][absent] = 0.0
-        np.copyto(u[:, 1:, :rows], 0.0, where=absent[:, None])
-    return z, u
+    x: NDArray[Any], y: NDArray[Any], anchor_x: Array, anchor_y: Array, space: Workspace
+) -> Array:
+    """Write [1, X - a, y - a]' in equal blocks of rows, (b, number, 1+k+m, length)."""
+    (count, rows, k), m = x.shape, y.shape[2]
+    number, length = blocks(rows)
+    z = space.array("z", (count, number, 1 + k + m, length))
+    z[:, :, 0] = 1.0
+    _write(x, anchor_x, z[:, :, 1 : 1 + k])
+    _write(y, anchor_y, z[:, :, 1 + k :])
+    z[:, -1, :, rows - (number - 1) * length :] = 0.0
+    return z
 
 
-def _weight(z: Array, u: Array, space: Workspace) -> tuple[Array, Array]:
-    """Multiply the rows that `_load` wrote by their weights."""
-    weighted_z = np.multiply(z, u[:, 0, :, None], out=space.array("wz", z.shape))
-    weighted_u = space.array("wu", u.shape)
-    weighted_u[:, 0] = u[:, 0]
-    np.multiply(u[:, 1:], u[:, :1], out=weighted_u[:, 1:])
-    return weighted_z, weighted_u
+def _write(source: NDArray[Any], anchor: Array, out: Array) -> None:
+    """Write rows (b, n, c) minus an anchor (b, c) into the blocks (b, number, c, length)."""
+    count, rows, columns = source.shape
+    length = out.shape[3]
+    whole, rest = divmod(rows, length)
+    head = source[:, : rows - rest].reshape(count, whole, length, columns)
+    np.subtract(head.swapaxes(2, 3), anchor[:, None, :, None], out=out[:, :whole])
+    if rest:
+        tail = source[:, rows - rest :].swapaxes(1, 2)
+        np.subtract(tail, anchor[:, :, None], out=out[:, whole, :, :rest])
 
 
-def _weigh(w: Array | None, count: int, rows: int) -> tuple[Array, Array, Array]:
+def _weigh(z: Array, w: Array, space: Workspace) -> Array:
+    """Multiply the rows that `_load` wrote by weights (b, n); blank those of zero weight."""
+    count, number, _, length = z.shape
+    blocked = space.array("w", (count, number * length))
+    blocked[:, : w.shape[1]] = w
+    blocked[:, w.shape[1] :] = 0.0
+    blocked = blocked.reshape(count, number, 1, length)
+    absent = blocked == 0.0
+    if absent.any():
+        np.copyto(z, 0.0, where=absent)
+    return np.multiply(z, blocked, out=space.array("wz", z.shape))
+
+
+def _count(w: Array | None, count: int, rows: int) -> tuple[Array, Array, Array]:
     """Rows of positive weight, sum of the weights, sum of their logarithms."""
     if w is None:
         return np.full(count, float(rows)), np.full(count, float(rows)), np.zeros(count)
     present = w > 0
     logs = np.log(np.where(present, w, 1.0))
     return present.sum(axis=1).astype(np.float64), w.sum(axis=1), logs.sum(axis=1)
-
-
-def _shift(x: NDArray[Any], anchor: Array, out: Array) -> None:
-    """Write x minus its anchor, several rows a run where rows lie end to end in memory.
-
-    Parameters
-    ----------
-    x : (b, n, k)
-        Rows, any real dtype.
-    anchor : (b, k)
-        What to subtract.
-    out : (b, n, k)
-        Where to.
-    """
-    rows, k = x.shape[1:]
-    together = -(-rows // max(1, rows * k // _RUN))
-    end_to_end = x.strides[1:] == (k * x.itemsize, x.itemsize)
-    if not end_to_end or together <= 1:
-        np.subtract(x, anchor[:, None], out=out)
-        return
-    runs, rest = divmod(rows, together)
-    tile = _repeat(anchor, together)
-    parts = (slice(0, runs * together), runs, together), (slice(rows - rest, rows), 1, rest)
-    for part, count, length in parts:
-        shape = (len(x), count, length * k)
-        np.subtract(
-            x[:, part].reshape(shape),
-            tile[:, None, : length * k],
-            out=out[:, part].reshape(shape),
-        )
-
-
-def _repeat(anchor: Array, times: int) -> Array:
-    """Each row of (b, k) several times over, (b, times k), by doubling."""
-    count, k = anchor.shape
-    tile = np.empty((count, times * k))
-    tile[:, :k] = anchor
-    filled = k
-    while filled < times * k:
-        more = min(filled, times * k - filled)
-        tile[:, filled : filled + more] = tile[:, :more]
-        filled += more
-    return tile
 
 
 def _anchors(x: Table, y: Table, weights: Table | None, which: slice) -> tuple[Array, Array]:

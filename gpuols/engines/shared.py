@@ -25,7 +25,7 @@ from gpuols.numerics.cholesky import TILE
 
 Array = NDArray[np.float64]
 
-_GROUP = 4 * TILE
+_GROUP = 8 * TILE
 _SKEW = 8
 
 
@@ -62,7 +62,7 @@ def sum_shared(
     groups = [slice(start, min(start + _GROUP, m)) for start in range(0, m, _GROUP)]
     trees = [TreeSum() for _ in groups]
     for piece in pieces(rows):
-        w = None if weights is None else weights[piece].astype(np.float64)
+        w = None if weights is None else np.array(weights[piece], np.float64, order="C")
         left = _left(x[piece], design.anchor, w, space)
         for group, tree in zip(groups, trees, strict=True):
             tree.add(*_sum_tiles(left, y[piece, group], w, anchor[group], space))

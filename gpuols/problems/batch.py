@@ -43,11 +43,8 @@ def answer(rows: Rows, job: Job) -> Answer:
     count = math.prod(rows.lead)
     x, y = _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2)
     weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
-    spans = plan.chunks(
-        count,
-        each=plan.solve_bytes(rows.k, rows.m),
-        elements=rows.n * (rows.k + rows.m),
-        batch_size=job.options.batch_size,
+    spans = plan.reading(
+        count, n=rows.n, columns=rows.k + rows.m, batch_size=job.options.batch_size
     )
 
     def reduce_rows(which: slice, space: Workspace) -> Moments:

@@ -53,14 +53,14 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
 
     tasks = [
         (groups, partial(reduce_rows, groups))
-        for groups in _same_size(counts, rows.k, rows.m, job.options.batch_size)
+        for groups in _same_size(counts, rows.k + rows.m, job.options.batch_size)
     ]
     moments = reduce_each(job, (len(counts), rows.k, rows.m), tasks)
     return moments, answer_moments(job, moments)
 
 
 def _same_size(
-    counts: NDArray[np.int64], k: int, m: int, batch_size: int | None
+    counts: NDArray[np.int64], columns: int, batch_size: int | None
 ) -> list[NDArray[np.int64]]:
     """Numbers of the groups, cut into chunks of equal size; the largest groups first."""
     by_size = np.argsort(-counts, kind="stable")
@@ -68,11 +68,6 @@ def _same_size(
     chunks = []
     for groups in np.split(by_size, edges) if len(counts) else []:
         size = int(counts[groups[0]])
-        spans = plan.chunks(
-            len(groups),
-            each=plan.solve_bytes(k, m) + 16 * size,
-            elements=max(size, 1) * (k + m),
-            batch_size=batch_size,
-        )
+        spans = plan.reading(len(groups), n=size, columns=columns, batch_size=batch_size)
         chunks += [groups[span] for span in spans]
     return chunks

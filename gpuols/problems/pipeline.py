@@ -100,11 +100,6 @@ def answer_moments(job: Job, moments: Moments) -> Solution | None:
         solution.store(where, job.engine.solve(flat[where], ridge[where], job.options.tol))
         return int(where.stop - where.start)
 
-    spans = plan.chunks(
-        ridge.size,
-        each=plan.solve_bytes(moments.k, moments.m),
-        elements=plan.solve_bytes(moments.k, moments.m),
-        batch_size=None,
-    )
+    spans = plan.solving(ridge.size, k=moments.k, m=moments.m)
     job.engine.run(spans, work)
     return solution.reshape(moments.lead)
