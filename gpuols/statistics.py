@@ -99,8 +99,8 @@ class Statistics:
     def bse(self) -> Array:
         """Standard errors of the coefficients; L+(p,m)."""
         with np.errstate(all="ignore"):
-            scale = self.scale[..., None, :]
-            return np.asarray(np.sqrt(self._solution.variances[..., None] * scale))
+            squared = self._solution.variances[..., None] * self.scale[..., None, :]
+            return np.asarray(np.sqrt(squared, out=squared))
 
     @_statistic
     def tvalues(self) -> Array:

@@ -224,14 +224,14 @@ def _solve(lanes: Moments, k: int, ridge: Array, tol: float, shared: bool) -> So
 
 def _answer(lanes: Moments, k: int, design: Design, shared: bool) -> _Answers:
     c = lanes.sxy * design.scale[:, None]
-    _, b = cholesky.solve(design.lower, design.inverse, c, shared=shared)
+    z, b = cholesky.solve(design.lower, design.inverse, c, shared=shared)
     df = lanes.nobs - int(lanes.centered) - k + design.freed
     shrunk = total(design.penalty[:, None] * b**2)
     ssr = np.maximum(lanes.syy - total(b * c) - shrunk, 0.0)
     ssr = np.where(df == 0, 0.0, ssr)
     noise = ssr / np.where(df > 0, df, np.nan)
     none = np.zeros((0, *ssr.shape)), np.zeros((0, 1, len(df)))
-    intercept, half = _intercept(lanes, k, design, b) if lanes.centered else none
+    intercept, half = _intercept(lanes, k, design, z, b, shared) if lanes.centered else none
     return _Answers(b, ssr, shrunk, noise, df, intercept, half)
 
 
@@ -261,14 +261,22 @@ def _error_bound(lanes: Moments, k: int, design: Design, found: _Answers) -> Arr
     return np.asarray(bound.gamma(lanes.nobs) * np.maximum(estimate, 0.5 * of_se))
 
 
-def _intercept(lanes: Moments, k: int, design: Design, b: Array) -> tuple[Array, Array]:
-    """Intercepts (1, m, b) in about 106 bits, and L⁻¹ of the scaled means (k, 1, b)."""
+def _intercept(
+    lanes: Moments, k: int, design: Design, z: Array, b: Array, shared: bool
+) -> tuple[Array, Array]:
+    """Intercepts (1, m, b), and the half-way solution t of L t = mean of the columns (k, 1, b).
+
+    The intercept is ȳ - b'x̄ in about 106 bits, or, for responses that share a design, ȳ - t'z:
+    the terms of that sum are no larger than the bound allows for, and it takes a tenth of the time.
+    """
     mean, low = dd.two_sum(lanes.anchor, lanes.mean)
     if lanes.low is not None:
         low = low + lanes.low.mean
     center = mean[:k] * design.scale
-    half, _ = cholesky.solve(design.lower, design.inverse, center[:, None], shared=False)
+    half = cholesky.halve(design.lower, design.inverse, center[:, None])
     value, rest = mean[k:], low[k:]
+    if shared:
+        return (value - total(half * z) + rest)[None], half
     for j in range(k):
         product, error = dd.two_prod(b[j], -center[j])
         value, carry = dd.two_sum(value, product)

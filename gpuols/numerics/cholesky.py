@@ -59,23 +59,31 @@ def solve(lower: Array, inverse: Array, c: Array, *, shared: bool) -> tuple[Arra
     Parameters
     ----------
     lower, inverse : (k, k, b)
-        A Cholesky factor and its inverse; b may be 1 for a factor that all columns share.
+        A Cholesky factor and its inverse.
     c : (k, m, b)
         Right sides.
     shared : bool
-        Whether one factor serves all m columns; their bits then don't depend on m.
+        Whether one factor (b = 1) serves all m columns; their bits then don't depend on m.
 
     Returns
     -------
     z, b : (k, m, b)
         The half-way and the final solutions.
     """
+    if shared:
+        return _solve_tiles(lower[:, :, 0], inverse[:, :, 0], c[:, :, 0])
+    half = halve(lower, inverse, c)
     if lower.shape[0] <= SMALL:
-        half = _substitute(lower, c)
         return half, _substitute(lower.swapaxes(0, 1)[::-1, ::-1], half[::-1])[::-1]
-    product = _multiply_tiles if shared else multiply
-    half = product(inverse, c)
-    return half, product(inverse.swapaxes(0, 1), half)
+    upper = _first(lower.swapaxes(0, 1))
+    return half, to_last(_apply(_first(inverse.swapaxes(0, 1)), upper, _first(half)))
+
+
+def halve(lower: Array, inverse: Array, c: Array) -> Array:
+    """Solutions of L z = c; shapes as in `solve`."""
+    if lower.shape[0] <= SMALL:
+        return _substitute(lower, c)
+    return to_last(_apply(_first(inverse), _first(lower), _first(c)))
 
 
 def multiply(a: Array, c: Array) -> Array:
@@ -96,14 +104,30 @@ def multiply(a: Array, c: Array) -> Array:
     return to_last(np.matmul(_first(a), _first(c)))
 
 
-def _multiply_tiles(a: Array, c: Array) -> Array:
-    k, m = c.shape[:2]
+def _apply(inverse: Array, matrix: Array, c: Array) -> Array:
+    """Inverse times C, refined once, so that the residual is as small as substitution's."""
+    x = np.matmul(inverse, c)
+    return np.asarray(x + np.matmul(inverse, c - np.matmul(matrix, x)))
+
+
+def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:
+    """Solve for the columns of c (k, m) with one factor (k, k), in tiles of fixed width."""
+    k, m = c.shape
     tiles = -(-m // TILE)
-    padded = np.zeros((k, tiles * TILE))
-    padded[:, :m] = c[:, :, 0]
-    stacked = np.ascontiguousarray(padded.reshape(k, tiles, TILE).swapaxes(0, 1))
-    product = np.matmul(np.ascontiguousarray(a[:, :, 0]), stacked)
-    return np.asarray(product.swapaxes(0, 1).reshape(-1, tiles * TILE)[:, :m, None])
+    stacked = np.zeros((tiles, k, TILE))
+    whole = m // TILE
+    stacked[:whole] = c[:, : whole * TILE].reshape(k, whole, TILE).swapaxes(0, 1)
+    if whole < tiles:
+        stacked[whole, :, : m - whole * TILE] = c[:, whole * TILE :]
+    lower, inverse = np.ascontiguousarray(lower), np.ascontiguousarray(inverse)
+    half = _apply(inverse, lower, stacked)
+    upper, transposed = np.ascontiguousarray(lower.T), np.ascontiguousarray(inverse.T)
+    solution = _apply(transposed, upper, half)
+
+    def unstacked(a: Array) -> Array:
+        return a.swapaxes(0, 1).reshape(k, tiles * TILE)[:, :m, None]
+
+    return unstacked(half), unstacked(solution)
 
 
 def _factor_small(a: Array) -> Array:
