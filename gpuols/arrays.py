@@ -7,8 +7,8 @@ and get NumPy arrays back. No library is imported that the caller has not import
 """
 
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -68,15 +68,17 @@ def read(argument: str, value: Any) -> Incoming:
         return Incoming(_numbers(argument, _from_jax(argument, value)), JAX)
     if hasattr(value, "__cuda_array_interface__"):
         raise _elsewhere(argument, "a CUDA device", "copy it over first, e.g. cupy.asnumpy(x)")
-    if hasattr(value, "collect_schema"):
+    if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
         raise InputTypeError(argument, "a lazy frame", "data", "call .collect() first")
     names = getattr(value, "column_names", getattr(value, "columns", None))
     if names is not None and not isinstance(value, np.ndarray):
         return _from_frame(argument, value, names)
     if hasattr(value, "to_numpy"):
         name = getattr(value, "name", None)
-        labels = None if name is None else (str(name),)
+        labels = None if name is None or name == "" else (str(name),)
         return Incoming(_from_column(argument, value), labels=labels)
+    if hasattr(value, "toarray"):
+        raise InputTypeError(argument, "a sparse matrix", "a dense array", "call .toarray() on it")
     return Incoming(_numbers(argument, _from_sequence(argument, value)))
 
 
@@ -194,8 +196,20 @@ def _from_frame(argument: str, value: Any, names: Any) -> Incoming:
 
 
 def _from_column(argument: str, column: Any) -> NDArray[Any]:
+    if hasattr(column, "null_count") and hasattr(column, "to_pylist"):
+        options = {} if hasattr(column, "chunks") else {"zero_copy_only": False}
+        return _numbers(argument, _without_nulls(np.asarray(column.to_numpy(**options))))
     array = np.asarray(column.to_numpy())
-    if array.dtype.kind == "O":
-        with suppress(TypeError, ValueError):
-            array = column.to_numpy(dtype="float64", na_value=np.nan)
-    return _numbers(argument, array)
+    nullable = getattr(getattr(column, "dtype", None), "kind", "O") in "biuf"
+    if array.dtype.kind == "O" and nullable:
+        return _numbers(argument, column.to_numpy(dtype="float64", na_value=np.nan))
+    return _numbers(argument, _without_nulls(array))
+
+
+def _without_nulls(array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers and booleans among objects, None as NaN; other objects as they are."""
+    if array.dtype.kind != "O" or not all(
+        value is None or isinstance(value, Real) for value in array.flat
+    ):
+        return array
+    return np.array([np.nan if value is None else float(value) for value in array.flat])

@@ -77,7 +77,7 @@ def wrap(moments: Moments, solution: Solution | None, job: Job, kind: str) -> Re
         keys=None,
         kind=kind,
         single=moments.single,
-        tol=job.options.tol,
+        tol=float(job.options.tol),
         _moments=moments,
         _solution=solution,
         _ridge=job.ridge,

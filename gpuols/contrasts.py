@@ -117,10 +117,13 @@ def f_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
     with np.errstate(all="ignore"):
         effect = weights @ params
         middle = weights @ cov @ weights.T
-        usable = np.isfinite(middle).all(axis=(-2, -1)) & (df > 0)
-        middle = np.where(usable[..., None, None], middle, np.eye(number))
-        inverse = np.linalg.pinv(middle, hermitian=True)
-        statistic = np.einsum("...rm,...mrs,...sm->...m", effect, inverse, effect) / number
+        sd = np.sqrt(np.einsum("...rr->...r", middle))
+        correlation = middle / (sd[..., :, None] * sd[..., None, :])
+        usable = np.isfinite(correlation).all(axis=(-2, -1)) & (df > 0)
+        correlation = np.where(usable[..., None, None], correlation, np.eye(number))
+        inverse = np.linalg.pinv(correlation, hermitian=True)
+        units = effect.swapaxes(-1, -2) / sd
+        statistic = np.einsum("...mr,...mrs,...ms->...m", units, inverse, units) / number
     statistic = np.where(usable, statistic, np.nan)
     return Contrast(
         effect, None, statistic, inference.f_pvalues(statistic, np.float64(number), df), number, df

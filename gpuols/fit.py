@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from gpuols import keys as grouping_keys
 from gpuols.call import call
 from gpuols.errors import InputError
@@ -190,4 +188,4 @@ def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
         )
     if groups is not None:
         return grouping_keys.group_by_keys(groups, rows)
-    return grouping_keys.group_by_offsets(np.asarray(offsets), rows)
+    return grouping_keys.group_by_offsets(offsets, rows)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.errors import InputError
+from gpuols.numerics import chan
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.lanes import to_first
 from gpuols.selection import picker
@@ -28,6 +29,7 @@ Array = NDArray[np.float64]
 class Low:
     """Low parts of the double-double moments; shapes as in `Moments`."""
 
+    sumw: Array
     mean: Array
     sxx: Array
     sxy: Array
@@ -214,30 +216,33 @@ class Moments:
             return NotImplemented
         _check_alike(self, other)
         a, b = self, other
-        total = dd.two_sum(a.sumw, b.sumw)
-        share = dd.divide(_exact(b.sumw), (np.where(total[0] > 0, total[0], 1.0), total[1]))
-        factor = dd.multiply(_exact(a.sumw), share)
-        gap = dd.subtract(_mean(b), _mean(a))
-        moved = dd.multiply((factor[0][..., None], factor[1][..., None]), gap)
-        mean = _joined_mean(a, b, gap, total[0])
+        union = chan.Union.of(_pair(a, "sumw"), _pair(b, "sumw"), _mean(a), _mean(b))
+        mean = union.mean(_pair(a, "mean"))
         sums = {}
         for name, (left, right) in _outer(self.k).items():
             joined = dd.add(_pair(a, name), _pair(b, name))
             if self.centered:
-                product = dd.multiply(_at(moved, left), _at(gap, right))
-                joined = dd.add(joined, product)
+                joined = dd.add(joined, union.between(left, right))
             sums[name] = joined
         high: dict[str, Any] = {name: pair[0] for name, pair in sums.items()}
         return replace(
             self,
             nobs=a.nobs + b.nobs,
-            sumw=total[0],
+            sumw=union.total[0],
             sum_log_w=a.sum_log_w + b.sum_log_w,
             mean=mean[0],
-            raw=a.raw + b.raw + (moved[0] * gap[0] if self.centered else 0.0),
-            low=Low(mean=mean[1], **{name: pair[1] for name, pair in sums.items()}),
+            raw=a.raw + b.raw + (union.between(..., ...)[0] if self.centered else 0.0),
+            low=Low(
+                sumw=union.total[1],
+                mean=mean[1],
+                **{name: pair[1] for name, pair in sums.items()},
+            ),
             **high,
         )
+
+    def __radd__(self, other: object) -> Self:
+        """Sum of a list starts from zero."""
+        return self if other == 0 else NotImplemented
 
     def __repr__(self) -> str:
         """Shapes, without the numbers."""
@@ -254,6 +259,7 @@ def _arrays(part: Moments | Low) -> dict[str, Array]:
 
 def _check_alike(a: Moments, b: Moments) -> None:
     words = {"lead": "batch shape", "k": "columns", "m": "responses", "centered": "add_intercept"}
+    words |= {"terms": "names of columns"}
     for name, what in words.items():
         mine, theirs = getattr(a, name), getattr(b, name)
         if mine != theirs:
@@ -272,29 +278,10 @@ def _outer(k: int) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _at(pair: dd.Pair, where: Any) -> dd.Pair:
-    return pair[0][where], pair[1][where]
-
-
-def _exact(a: Array) -> dd.Pair:
-    return a, np.zeros_like(a)
-
-
 def _pair(part: Moments, name: str) -> dd.Pair:
     high = getattr(part, name)
-    return _exact(high) if part.low is None else (high, getattr(part.low, name))
+    return chan.exact(high) if part.low is None else (high, getattr(part.low, name))
 
 
 def _mean(part: Moments) -> dd.Pair:
-    return dd.add(_exact(part.anchor), _pair(part, "mean"))
-
-
-def _joined_mean(a: Moments, b: Moments, gap: dd.Pair, total: Array) -> dd.Pair:
-    """Mean of both, minus the anchor of a, stepping from the heavier side."""
-    from_a = a.sumw >= b.sumw
-    light = np.where(from_a, b.sumw, -a.sumw)
-    step = np.divide(light, total, out=np.zeros_like(total), where=total > 0)[..., None]
-    near = _pair(a, "mean")
-    far = dd.add(near, gap)
-    start = tuple(np.where(from_a[..., None], x, y) for x, y in zip(near, far, strict=True))
-    return dd.add((start[0], start[1]), dd.multiply(_exact(step), gap))
+    return dd.add(chan.exact(part.anchor), _pair(part, "mean"))

@@ -64,7 +64,7 @@ def _check_flag(name: str, value: object) -> None:
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not (isinstance(value, str) and value in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise InputError(name, repr(value), f"one of {listed}", "choose one of them")
 

@@ -46,7 +46,7 @@ def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list
     return _cut(count, batch_size or _step(count, each, least, _READ_MOST))
 
 
-def solving(count: int, *, k: int, m: int) -> list[slice]:
+def solving(count: int, *, k: int, m: int, batch_size: int | None) -> list[slice]:
     """Ranges of regressions to solve together.
 
     They are long: each step of a solution is one short NumPy call over the range, and threads
@@ -59,6 +59,8 @@ def solving(count: int, *, k: int, m: int) -> list[slice]:
         Number of regressions.
     k, m : int
         Columns and responses of each.
+    batch_size : int or None
+        Regressions a chunk, instead of what the budget allows.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def solving(count: int, *, k: int, m: int) -> list[slice]:
         Ranges that cover ``range(count)``.
     """
     each = 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40)
-    return _cut(count, _step(count, each, _SOLVE, _SOLVE))
+    return _cut(count, batch_size or _step(count, each, _SOLVE, _SOLVE))
 
 
 def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[slice]:

@@ -96,14 +96,18 @@ def residuals(y: Any, fitted: Array, single: bool) -> Array:
         raise InputError(
             "y", f"shape {came.shape}", f"{expected} as the fitted values", "give it the rows of X"
         )
-    return np.asarray(full - fitted)
+    with np.errstate(all="ignore"):
+        return np.asarray(full - fitted)
 
 
 def _predict_groups(
     x: NDArray[Any], params: Array, intercept: int, keys: Any, groups: Any
 ) -> Array:
     if keys is None:
-        raise InputError("groups", "keys", "none, for the fit had none", "leave groups out")
+        raise InputError("groups", "keys", "none without groups in the fit", "leave them out")
+    if params.ndim == 2:
+        params = params[None]
+        keys = tuple(map(_listed, keys)) if isinstance(keys, tuple) else _listed(keys)
     if x.ndim != 2:
         raise InputError("X", f"shape {x.shape}", "(N, k): one long table", "stack the rows")
     codes = codes_of(keys, groups)
@@ -115,3 +119,7 @@ def _predict_groups(
         fitted += own[:, 0]
     fitted[codes < 0] = np.nan
     return fitted
+
+
+def _listed(key: Any) -> NDArray[Any]:
+    return np.array([key], None if isinstance(key, np.generic) else object)

@@ -5,6 +5,7 @@ indexed and kept.
 """
 
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from os import PathLike
 from typing import Any, Self
 
@@ -15,8 +16,6 @@ from gpuols.contrasts import Contrast
 from gpuols.errors import FitError, InputError, Status
 from gpuols.selection import picker
 from gpuols.statistics import Statistics
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,11 +56,12 @@ class Result(Statistics):
         InputError
             If alpha is not between 0 and 1.
         """
-        if not 0 < alpha < 1:
-            raise InputError("alpha", repr(alpha), "between 0 and 1", "use 0.05 for 95%")
+        if not (isinstance(alpha, Real) and 0 < float(alpha) < 1):
+            raise InputError("alpha", repr(alpha), "a number between 0 and 1", "use 0.05 for 95%")
         plain = self._plain
-        quantile = inference.t_quantile(1.0 - alpha / 2.0, plain.df_resid[..., None, :])
-        reach = quantile * plain.bse
+        quantile = inference.t_quantile(float(alpha) / 2.0, plain.df_resid[..., None, :])
+        with np.errstate(all="ignore"):
+            reach = -quantile * plain.bse
         return self._give(np.stack([plain.params - reach, plain.params + reach], axis=-1), axis=-2)
 
     def t_test(self, R: Any) -> Contrast:
@@ -151,10 +151,8 @@ class Result(Statistics):
             Naming how many are not, the first few, and what to do.
         """
         status = self._plain.status
-        bad = np.argwhere(status != Status.OK)
-        if len(bad):
-            places = bad[:_SHOWN, :-1] if self.single else bad[:_SHOWN]
-            raise FitError(summary.complaint(status, places, self.keys))
+        if (status != Status.OK).any():
+            raise FitError(summary.complaint(status, self.keys, self.single))
         return self
 
     def summary(self) -> str:
@@ -196,11 +194,14 @@ class Result(Statistics):
         if self.single:
             raise TypeError("a single regression has nothing to index")
         chosen = np.arange(self._moments.m)[where]
-        columns = np.atleast_1d(chosen)
+        columns, named = np.atleast_1d(chosen), self._moments.responses
         return replace(
             self,
             single=np.ndim(chosen) == 0,
-            _moments=self._moments.take_responses(columns),
+            _moments=replace(
+                self._moments.take_responses(columns),
+                responses=tuple(named[i] if named else f"y{i}" for i in columns),
+            ),
             _solution=self._solution.take_responses(columns),
         )
 

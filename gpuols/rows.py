@@ -115,7 +115,8 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
     w = came["weights"].array if weights is not None else None
     if w is not None:
         _check_weights(w, x.shape[-2])
-    labels = came["y"].labels
+    labels, m = came["y"].labels, 1 if single else responses.shape[-1]
+    named = labels if labels and len(labels) == m and x.ndim == 2 else None
     return Rows(
         x=x,
         y=responses[..., None] if single else responses,
@@ -124,7 +125,7 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
         single=single,
         kind=next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY),
         terms=read_names(names, came["X"].labels, x.shape[-1]),
-        responses=labels if single or responses.ndim == 2 else None,
+        responses=named,
     )
 
 
@@ -204,7 +205,7 @@ def _check_axes(x: NDArray[Any], y: NDArray[Any]) -> None:
     if y.ndim in (x.ndim - 1, x.ndim):
         return
     lead = "..., " if x.ndim > 2 else ""
-    if x.ndim == 2 and y.ndim > 2:
+    if x.ndim == 2 and y.ndim > 2 and len(y) == len(x):
         cure = "use y.reshape(len(y), -1) for one column a response"
     elif y.ndim < x.ndim:
         cure = "use y[None] to give every X the same y"
@@ -237,7 +238,7 @@ def _check_weights(w: NDArray[Any], n: int) -> None:
         raise InputError(
             "weights", f"shape {w.shape}", f"(..., {n}): one a row", "leave out the axis of columns"
         )
-    lowest = w.min(initial=0)
+    lowest = np.fmin.reduce(w, axis=None, initial=0)
     if lowest < 0:
         raise InputError(
             "weights",
@@ -253,16 +254,19 @@ def _lead(
     shapes = {"X": x.shape[:-2], "y": y.shape[: -1 if single else -2]}
     if w is not None:
         shapes["weights"] = w.shape[:-1]
-    try:
-        return np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(
-            "y" if w is None else "weights",
-            f"leading axes that don't broadcast: {listed}",
-            "the same batch shape, or axes of length 1",
-            "check which axis counts the regressions",
-        ) from None
+    lead: tuple[int, ...] = ()
+    for name, shape in shapes.items():
+        try:
+            lead = np.broadcast_shapes(lead, shape)
+        except ValueError:
+            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise InputError(
+                name,
+                f"leading axes {shape} that don't broadcast: {listed}",
+                "the same batch shape, or axes of length 1",
+                "check which axis counts the regressions",
+            ) from None
+    return lead
 
 
 def read_names(
@@ -270,7 +274,7 @@ def read_names(
 ) -> tuple[str, ...] | None:
     """Names of the k columns of X: those given, else those that came with the data."""
     if names is None:
-        return labels
+        return labels if labels and len(labels) == k else None
     if len(names) != k:
         raise InputError(
             "names", f"{len(names)} names", f"{k}, one a column of X", "leave out the intercept"

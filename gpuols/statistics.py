@@ -29,7 +29,10 @@ def _statistic(function: Callable[[Any], Array]) -> cached_property[Any]:
 
     def get(self: "Statistics") -> Any:
         plain = self._plain
-        return function(self) if plain is self else self._give(getattr(plain, name))
+        if plain is not self:
+            return self._give(getattr(plain, name))
+        with np.errstate(all="ignore"):
+            return function(self)
 
     get.__doc__ = function.__doc__
     return cached_property(get)
@@ -98,15 +101,13 @@ class Statistics:
     @_statistic
     def bse(self) -> Array:
         """Standard errors of the coefficients; L+(p,m)."""
-        with np.errstate(all="ignore"):
-            squared = self._solution.variances[..., None] * self.scale[..., None, :]
-            return np.asarray(np.sqrt(squared, out=squared))
+        squared = self._solution.variances[..., None] * self.scale[..., None, :]
+        return np.asarray(np.sqrt(squared, out=squared))
 
     @_statistic
     def tvalues(self) -> Array:
         """Coefficients in units of their standard errors; L+(p,m)."""
-        with np.errstate(all="ignore"):
-            return np.asarray(self.params / self.bse)
+        return np.asarray(self.params / self.bse)
 
     @_statistic
     def pvalues(self) -> Array:
@@ -170,9 +171,8 @@ class Statistics:
     def fvalue(self) -> Array:
         """F statistic of all coefficients but the intercept, NaN with a penalty; L+(m,)."""
         tested = (self.df_model > 0) & (self._by_response(self._ridge) == 0)
-        with np.errstate(all="ignore"):
-            explained = (self._tss - self.ssr) / np.where(tested, self.df_model, np.nan)
-            return np.asarray(explained / self.scale)
+        explained = (self._tss - self.ssr) / np.where(tested, self.df_model, np.nan)
+        return np.asarray(explained / self.scale)
 
     @_statistic
     def f_pvalue(self) -> Array:
@@ -183,8 +183,7 @@ class Statistics:
     def llf(self) -> Array:
         """Log-likelihood at the maximum over the variance; L+(m,)."""
         n = np.where(self.nobs > 0, self.nobs, np.nan)
-        with np.errstate(all="ignore"):
-            spread = np.log(2.0 * np.pi * self.ssr / n) + 1.0
+        spread = np.log(2.0 * np.pi * self.ssr / n) + 1.0
         return np.asarray(0.5 * (self._by_response(self._moments.sum_log_w) - n * spread))
 
     @_statistic
@@ -225,7 +224,10 @@ class Statistics:
 
     @_statistic
     def error_bound(self) -> Array:
-        """Bound on every number's error in units of max(|coefficient|, SE), inf if none; L+(m,)."""
+        """Bound on every number's error in units of max(|coefficient|, SE), inf if none; L+(m,).
+
+        It bounds the relative error of every standard error, too.
+        """
         return self._solution.error_bound
 
     @cached_property
@@ -236,9 +238,8 @@ class Statistics:
             return arrays.give(plain.normalized_cov, self.kind)
         lead = self._moments.lead
         engine = choose(self.engine)
-        with np.errstate(all="ignore"):
-            flat = self._moments.reshape((math.prod(lead),))
-            cov = engine.unscaled_covariance(flat, self._ridge.reshape(-1))
+        flat = self._moments.reshape((math.prod(lead),))
+        cov = engine.unscaled_covariance(flat, self._ridge.reshape(-1))
         p = len(self.terms)
         known = np.isfinite(self._solution.variances.sum(axis=-1))[..., None, None]
         return np.where(known, cov.reshape((*lead, p, p)), np.nan)

@@ -4,11 +4,12 @@ The file is written beside its place and renamed, so that it is there whole or n
 """
 
 import json
-import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
             words[name] = value
     found["words"] = np.array(json.dumps(words))
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         with beside.open("wb") as file:
             np.savez(file, **cast("dict[str, Any]", found))
@@ -78,19 +79,28 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
     InputError
         If it is no such file.
     """
-    with np.load(path, allow_pickle=False) as file:
-        found = {name: file[name] for name in file.files}
-    words = json.loads(str(found.pop("words", "{}")))
-    if words.pop("format", None) != _FORMAT:
-        raise InputError("path", str(path), "a file that Result.save wrote", "check the name")
-    moments = _restore("moments", found, words)
-    low = _restore("low", found, words)
-    solution = _restore("solution", found, words)
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in stored.files}
+        return _fields(found, json.loads(str(found.pop("words"))))
+    except (BadZipFile, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            "path", f"{path} ({error})", "a file that Result.save wrote", "check the name"
+        ) from error
+
+
+def _fields(found: dict[str, NDArray[Any]], words: dict[str, Any]) -> dict[str, Any]:
+    if words.pop("format") != _FORMAT:
+        raise ValueError("another format")
+    moments, low, solution = (
+        _restore(name, found, words) for name in ("moments", "low", "solution")
+    )
+    keys = _unpack_keys(words.pop("keys"), found)
     return {
         **{name: tuple(v) if isinstance(v, list) else v for name, v in words.items()},
-        **{name: array for name, array in found.items() if "." not in name},
+        **found,
         "kind": NUMPY,
-        "keys": _unpack_keys(words["keys"], found),
+        "keys": keys,
         "_moments": Moments(**moments, low=Low(**low) if low else None),
         "_solution": Solution(**solution),
     }
@@ -120,14 +130,17 @@ def _pack_keys(keys: Any, found: dict[str, NDArray[Any]]) -> Any:
     if keys is None:
         return None
     columns = keys if isinstance(keys, tuple) else (keys,)
-    packed: list[list[Any] | None] = []
-    for number, column in enumerate(columns):
-        if column.dtype.kind in "OT":
-            packed.append(_as_json(column))
-        else:
+    one = not isinstance(columns[0], np.ndarray)
+    packed: list[Any] = []
+    for number, part in enumerate(columns):
+        column = part
+        if one:
+            column = np.array([part], None if isinstance(part, np.generic) else object)
+        plain = column.dtype.kind not in "OT"
+        if plain:
             found[f"keys.{number}"] = column
-            packed.append(None)
-    return {"several": isinstance(keys, tuple), "columns": packed}
+        packed.append(None if plain else [column.dtype.char, _as_json(column)])
+    return {"several": isinstance(keys, tuple), "one": one, "columns": packed}
 
 
 def _as_json(column: NDArray[Any]) -> list[Any]:
@@ -143,10 +156,11 @@ def _unpack_keys(packed: Any, found: dict[str, NDArray[Any]]) -> Any:
     if packed is None:
         return None
     columns = []
-    for number, column in enumerate(packed["columns"]):
-        array = found.pop(f"keys.{number}", None)
-        if array is None:
-            array = np.empty(len(column), object)
-            array[:] = column
-        columns.append(array)
+    for number, stored in enumerate(packed["columns"]):
+        if stored is None:
+            column = found.pop(f"keys.{number}")
+        else:
+            column = np.empty(len(stored[1]), stored[0])
+            column[:] = stored[1]
+        columns.append(column[0] if packed["one"] else column)
     return tuple(columns) if packed["several"] else columns[0]

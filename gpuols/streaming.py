@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gpuols import plan
 from gpuols.arrays import NUMPY
 from gpuols.call import reduce_rows, wrap
 from gpuols.engines import choose
@@ -147,4 +148,4 @@ def fit_moments(
         )
     job = Job(choose(device), options, read_ridge(ridge, moments.lead))
     named = replace(moments, terms=read_names(names, moments.terms, moments.k))
-    return wrap(named, answer_moments(job, moments), job, NUMPY)
+    return wrap(named, answer_moments(job, moments, plan.reporter(progress)), job, NUMPY)

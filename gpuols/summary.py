@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gpuols.errors import Status
 
-_SHOWN = 3
+_FIRST = 5
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _HEADINGS = ("coef", "std err", "t", "P>|t|", "[0.025", "0.975]")
 
@@ -32,42 +32,48 @@ def count(status: NDArray[np.int8]) -> str:
     return f"{status.size:,} {noun}: {', '.join(parts) or 'none'}"
 
 
-def complaint(status: NDArray[np.int8], places: NDArray[np.int64], keys: Any) -> str:
+def complaint(status: NDArray[np.int8], keys: Any, single: bool) -> str:
     """What `Result.check` says of regressions that are not OK.
 
     Parameters
     ----------
     status : L+(m,)
         Codes of `Status`.
-    places : (j, axes)
-        Places of the first few that are not OK.
     keys : array, tuple of arrays or None
         Keys of the groups.
+    single : bool
+        Whether the axis of responses is not shown.
 
     Returns
     -------
     str
         How many, the first few, and for each status the cause and the remedy.
     """
-    bad = np.unique(status[status != Status.OK])
-    lines = [
-        f"{int((status != Status.OK).sum()):,} of {status.size:,} regressions are not OK, "
-        f"the first: {', '.join(_place(place, keys) for place in places)}"
-    ]
-    for code in bad:
+    bad = status != Status.OK
+    places = np.argwhere(bad)[:_FIRST]
+    names = [_name(place[:-1] if single else place, keys) for place in places]
+    noun = "regression is" if status.size == 1 else "regressions are"
+    lines = [f"{bad.sum():,} of {status.size:,} {noun} not OK"]
+    if any(names):
+        lines[0] += f", the first: {', '.join(names)}"
+    for code in np.unique(status[bad]):
         known = Status(code)
         number = int((status == code).sum())
         lines.append(f"{number:,} {known.name}: {known.cause}; {known.remedy}")
     return "\n".join(lines)
 
 
-def _place(place: NDArray[np.int64], keys: Any) -> str:
-    if keys is None or not len(place):
-        return str(tuple(int(i) for i in place)) if len(place) != 1 else str(int(place[0]))
-    first = int(place[0])
-    if isinstance(keys, tuple):
-        return str(tuple(_text(column[first]) for column in keys))
-    return str(_text(keys[first]))
+def _name(place: NDArray[np.int64], keys: Any) -> str:
+    """A regression's index, or its key, and the number of the response where there are several."""
+    index = tuple(int(i) for i in place)
+    if keys is None:
+        return str(index[0] if len(index) == 1 else index) if index else ""
+    columns = keys if isinstance(keys, tuple) else (keys,)
+    if np.ndim(columns[0]):
+        columns, index = tuple(column[index[0]] for column in columns), index[1:]
+    key = tuple(_text(value) for value in columns)
+    response = f" (response {index[0]})" if index else ""
+    return f"{key if isinstance(keys, tuple) else key[0]}{response}"
 
 
 def _text(key: Any) -> Any:

@@ -128,7 +128,7 @@ def test_bad_neighbours(shape, variant, harm):
 
 @pytest.mark.parametrize("m", [1, 2, 127, 128, 129, 700])
 def test_responses_on_a_shared_design_do_not_meet(shape, variant, m):
-    n, k, _ = shape
+    n = shape[0]
     x, _, options = batch(shape, variant, count=1)
     options = {name: v[0] if isinstance(v, np.ndarray) else v for name, v in options.items()}
     y = np.random.default_rng(m).standard_normal((n, 700))

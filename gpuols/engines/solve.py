@@ -96,6 +96,7 @@ def factor(sxx: Array, ridge: Array) -> Design:
     if np.any(ridge):
         left = cholesky.multiply(inverse, sxx * both)
         inner = cholesky.multiply(left, inverse.swapaxes(0, 1))
+        inner = np.where(ridge == 0, np.eye(len(a))[:, :, None], inner)
         variance = _quadratic(inner, inverse)
     return Design(scale, ridge * scale**2, lower, inverse, inner, spread, variance)
 

@@ -73,7 +73,9 @@ def reduce_each(
     return moments
 
 
-def answer_moments(job: Job, moments: Moments) -> Solution | None:
+def answer_moments(
+    job: Job, moments: Moments, report: plan.Report | None = None
+) -> Solution | None:
     """Answers from moments alone.
 
     Parameters
@@ -82,6 +84,8 @@ def answer_moments(job: Job, moments: Moments) -> Solution | None:
         How to answer; its penalties have the shape L of the moments.
     moments : Moments
         L of any shape; L = () with an axis of responses is one design that they share.
+    report : callable, optional
+        Called with (done, total).
 
     Returns
     -------
@@ -92,7 +96,10 @@ def answer_moments(job: Job, moments: Moments) -> Solution | None:
         return None
     ridge = job.ridge.reshape(-1)
     if not moments.lead and not moments.single:
-        return job.engine.solve(moments, job.ridge, job.options.tol)
+        answers = job.engine.solve(moments, job.ridge, job.options.tol)
+        if report is not None:
+            report(moments.m, moments.m)
+        return answers
     flat = moments.reshape((ridge.size,))
     solution = Solution.empty(ridge.size, moments.k + moments.centered, moments.m)
 
@@ -100,6 +107,6 @@ def answer_moments(job: Job, moments: Moments) -> Solution | None:
         solution.store(where, job.engine.solve(flat[where], ridge[where], job.options.tol))
         return int(where.stop - where.start)
 
-    spans = plan.solving(ridge.size, k=moments.k, m=moments.m)
-    job.engine.run(spans, work)
+    spans = plan.solving(ridge.size, k=moments.k, m=moments.m, batch_size=job.options.batch_size)
+    job.engine.run(spans, work, report, ridge.size)
     return solution.reshape(moments.lead)

@@ -1,0 +1,71 @@
+"""Chan's update: what joining two sets of rows does to their means and sums of products.
+
+The mean steps from the heavier side: from the lighter one the step itself can exceed the data's
+spread. Everything is in double-double, so that a stream of a million pieces loses no digits.
+
+Source: Chan, Golub & LeVeque (1983), Algorithms for computing the sample variance.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from gpuols.numerics import doubledouble as dd
+from gpuols.numerics.doubledouble import Array, Pair
+
+
+@dataclass(frozen=True)
+class Union:
+    """Two sets of rows, a and b, joined.
+
+    Attributes
+    ----------
+    total : pair of L
+        Weight of both.
+    gap : pair of L+(q,)
+        Mean of b minus mean of a.
+    moved : pair of L+(q,)
+        The gap times W_a W_b / (W_a + W_b).
+    step : L
+        Share of the gap that the mean moves, from the heavier side.
+    from_a : L
+        Whether a is the heavier.
+    """
+
+    total: Pair
+    gap: Pair
+    moved: Pair
+    step: Array
+    from_a: Any
+
+    @classmethod
+    def of(cls, weight_a: Pair, weight_b: Pair, mean_a: Pair, mean_b: Pair) -> Self:
+        """Join by weights L and means L+(q,)."""
+        total = dd.add(weight_a, weight_b)
+        some = total[0] > 0
+        share = dd.divide(weight_b, (np.where(some, total[0], 1.0), total[1]))
+        factor = dd.multiply(weight_a, share)
+        gap = dd.subtract(mean_b, mean_a)
+        moved = dd.multiply((factor[0][..., None], factor[1][..., None]), gap)
+        from_a = weight_a[0] >= weight_b[0]
+        light = np.where(from_a, weight_b[0], -weight_a[0])
+        step = np.divide(light, total[0], out=np.zeros_like(total[0]), where=some)
+        return cls(total, gap, moved, step, from_a)
+
+    def mean(self, near: Pair) -> Pair:
+        """Mean of both, given that of a, both minus the anchor of a; L+(q,)."""
+        far = dd.add(near, self.gap)
+        heavy = self.from_a[..., None]
+        start = np.where(heavy, near[0], far[0]), np.where(heavy, near[1], far[1])
+        return dd.add(start, dd.multiply(exact(self.step[..., None]), self.gap))
+
+    def between(self, left: Any, right: Any) -> Pair:
+        """What the gap adds to sums of products whose factors stand at `left` and `right`."""
+        moved = self.moved[0][left], self.moved[1][left]
+        return dd.multiply(moved, (self.gap[0][right], self.gap[1][right]))
+
+
+def exact(a: Array) -> Pair:
+    """Numbers without a low part."""
+    return a, np.zeros_like(a)
