@@ -1,11 +1,14 @@
 """Chunks over threads, with BLAS held to one thread each.
 
+The main thread wakes now and then while it waits, for only it can act on Ctrl-C, and where the
+signal reaches another thread, or on Windows, nothing else wakes it.
+
 The limit on BLAS is a property of the process, so one reference-counted guard serves all
 concurrent calls: the first in sets it, the last out restores it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from threading import Event, Lock
@@ -17,6 +20,8 @@ from gpuols.engines.workspace import Workspace
 from gpuols.options import threads
 
 Task = TypeVar("Task")
+
+_PATIENCE = 0.1
 
 
 def run(
@@ -45,10 +50,10 @@ def run(
     """
     stop, lock = Event(), Lock()
     waiting = iter(tasks)
-    done = 0
+    finished = 0
 
     def consume() -> None:
-        nonlocal done
+        nonlocal finished
         space = Workspace()
         while not stop.is_set():
             with lock:
@@ -56,11 +61,11 @@ def run(
             if task is _END:
                 return
             try:
-                finished = work(task, space)
+                number = work(task, space)
                 if report is not None:
                     with lock:
-                        done += finished
-                        report(done, total)
+                        finished += number
+                        report(finished, total)
             except BaseException:
                 stop.set()
                 raise
@@ -72,9 +77,11 @@ def run(
             return
         with ThreadPoolExecutor(workers, thread_name_prefix="gpuols") as pool:
             try:
-                futures = [pool.submit(consume) for _ in range(workers)]
-                for future in futures:
-                    future.result()
+                pending = {pool.submit(consume) for _ in range(workers)}
+                while pending:
+                    done, pending = wait(pending, timeout=_PATIENCE)
+                    for future in done:
+                        future.result()
             finally:
                 stop.set()
 
