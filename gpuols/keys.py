@@ -33,7 +33,7 @@ class Grouping:
 
     keys: Array | tuple[Array, ...] | None  # (G,) ascending, nulls last; None for offsets
     counts: Codes  # (G,) rows in each group
-    order: Codes | None  # (N,) rows, group after group, else in table order; None: as they lie
+    order: NDArray[Any] | None  # (N,) rows, group after group, in table order; None: as they lie
 
 
 def group_by_keys(groups: object, n_rows: int) -> Grouping:
@@ -250,15 +250,21 @@ def _is_null(key: Any) -> bool:
         return True
 
 
-def _sort_rows(codes: Codes) -> tuple[Codes, Codes | None]:
+def _sort_rows(codes: Codes) -> tuple[Codes, NDArray[Any] | None]:
     """Count the rows of each group; list the rows in group order unless they lie so."""
     if (codes[1:] >= codes[:-1]).all():
         return np.bincount(codes), None
     from scipy.sparse import csr_array  # a slow import, for groups in disorder alone
 
-    entries = np.ones(codes.size, np.int8), codes, np.arange(codes.size + 1)
-    by_group = csr_array(entries, shape=(codes.size, int(codes.max()) + 1)).tocsc()
-    return np.diff(by_group.indptr).astype(np.int64), by_group.indices.astype(np.int64)
+    narrow: Any = (
+        np.int32 if codes.size < 2**31 else np.int64
+    )  # SciPy's own choice, but a copy less
+    labels, each = codes.astype(narrow), np.arange(codes.size + 1, dtype=narrow)
+    present = csr_array(
+        (np.ones(codes.size, np.int8), labels, each), shape=(codes.size, int(codes.max()) + 1)
+    )
+    by_group = present.tocsc()
+    return np.diff(by_group.indptr).astype(np.int64), by_group.indices
 
 
 def _tidy(keys: Array) -> Array:

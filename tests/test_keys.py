@@ -42,7 +42,7 @@ def check_grouping(groups, expected_codes, expected_keys=None):
     if (order == np.arange(n_rows)).all():
         assert grouping.order is None
     else:
-        assert grouping.order.dtype == np.int64
+        assert grouping.order.dtype.kind == "i"
         np.testing.assert_array_equal(grouping.order, order)
     assert grouping.counts.dtype == np.int64
     np.testing.assert_array_equal(grouping.counts, np.bincount(expected_codes))
