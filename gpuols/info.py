@@ -1,7 +1,5 @@
 """What this installation can do, and why not more."""
 
-import importlib.metadata
-import platform
 import sys
 from dataclasses import dataclass
 
@@ -48,6 +46,9 @@ def info() -> Info:
     Info
         Print it to read it.
     """
+    import importlib.metadata  # slow imports, and seldom needed
+    import platform
+
     versions = {"gpuols": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:

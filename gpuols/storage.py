@@ -4,12 +4,11 @@ The file is written beside its place and renamed, so that it is there whole or n
 """
 
 import json
+import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +51,7 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
             words[name] = value
     found["words"] = np.array(json.dumps(words))
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{uuid4().hex}")
+    beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
         with beside.open("wb") as file:
             np.savez(file, **cast("dict[str, Any]", found))
@@ -79,6 +78,8 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
     InputError
         If it is no such file.
     """
+    from zipfile import BadZipFile  # a slow import, and seldom needed
+
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
