@@ -59,6 +59,8 @@ def worst(error: Array, value: Array, se: Array) -> Array:
         The largest of the relative errors, zero where j = 0.
     """
     size = np.fmax(np.abs(value), se)
-    known = (size == 0) & (se == 0)
-    relative = np.divide(error, size, out=np.full(size.shape, np.inf), where=size > 0)
-    return np.asarray(np.max(np.where(known, 0.0, relative), axis=0, initial=0.0))
+    relative = error / size
+    nothing = size == 0
+    if nothing.any():
+        relative[nothing] = np.where(np.broadcast_to(se, size.shape)[nothing] == 0, 0.0, np.inf)
+    return np.asarray(np.max(relative, axis=0, initial=0.0))

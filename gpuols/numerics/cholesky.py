@@ -107,7 +107,10 @@ def multiply(a: Array, c: Array) -> Array:
 def _apply(inverse: Array, matrix: Array, c: Array) -> Array:
     """Inverse times C, refined once, so that the residual is as small as substitution's."""
     x = np.matmul(inverse, c)
-    return np.asarray(x + np.matmul(inverse, c - np.matmul(matrix, x)))
+    residual = np.matmul(matrix, x)
+    np.subtract(c, residual, out=residual)
+    x += np.matmul(inverse, residual)
+    return np.asarray(x)
 
 
 def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:

@@ -1,0 +1,68 @@
+"""Moments as a user holds them: adding, indexing, refusing what does not fit."""
+
+import numpy as np
+import pytest
+
+import gpuols
+from gpuols import InputError
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((2, 3, 30, 4))
+Y = RNG.standard_normal((2, 3, 30))
+
+
+def reduce(x=X, y=Y, **options):
+    return gpuols.moments(x, y, **{"add_intercept": True, **options})
+
+
+def test_a_list_of_moments_can_be_summed():
+    pieces = [reduce(X[..., i : i + 10, :], Y[..., i : i + 10]) for i in (0, 10, 20)]
+    found = gpuols.fit_moments(sum(pieces))
+    whole = gpuols.fit(X, Y, add_intercept=True)
+    np.testing.assert_allclose(found.params, whole.params, rtol=1e-12)
+    np.testing.assert_allclose(found.bse, whole.bse, rtol=1e-12)
+
+
+def test_only_moments_can_be_added():
+    with pytest.raises(TypeError):
+        reduce() + 1
+    with pytest.raises(TypeError):
+        1 + reduce()
+
+
+def test_indexing_is_that_of_the_batch():
+    whole = gpuols.fit(X, Y, add_intercept=True).params
+    moments = reduce()
+    for where in (1, (0, 2), slice(None), np.array([[True, False, True], [False] * 3]), -1):
+        part = gpuols.fit_moments(moments[where])
+        np.testing.assert_array_equal(part.params, whole[where])
+    with pytest.raises(IndexError):
+        moments[2]
+    with pytest.raises(IndexError, match="no batch axis"):
+        reduce(X[0, 0], Y[0, 0])[0]
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [
+        (lambda: reduce(X[0], Y[0]), "batch shape"),
+        (lambda: reduce(X[..., :3], Y), "columns"),
+        (lambda: reduce(X, np.stack([Y, Y], axis=-1)), "responses"),
+        (lambda: reduce(add_intercept=False), "add_intercept"),
+        (lambda: reduce(names=["d", "c", "b", "a"]), "names"),
+    ],
+)
+def test_moments_of_other_regressions_are_refused(other, word):
+    with pytest.raises(InputError, match=word):
+        reduce(names=["a", "b", "c", "d"]) + other()
+
+
+def test_the_repr_tells_shapes_and_rows():
+    assert repr(reduce()) == "Moments(lead=(2, 3), k=4, m=1, rows=180)"
+
+
+def test_moments_keep_the_names_they_came_with():
+    total = reduce(names=["a", "b", "c", "d"]) + reduce(names=["a", "b", "c", "d"])
+    assert gpuols.fit_moments(total).terms == ("Intercept", "a", "b", "c", "d")
+    renamed = gpuols.fit_moments(total, names=["e", "f", "g", "h"])
+    assert renamed.terms == ("Intercept", "e", "f", "g", "h")
