@@ -52,17 +52,17 @@ class Contrast:
         )
 
 
-def t_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
+def t_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
     """Test each combination against zero.
 
     Parameters
     ----------
-    combinations : (p,) or (r, p)
-        Weights of the coefficients.
+    weights : (r, p)
+        Weights of the coefficients, one combination a row.
     params : L+(p,m)
         Coefficients.
-    cov : L+(m,p,p)
-        Their covariances.
+    cov : L+(m,r,r)
+        Covariances of the combinations.
     df : L+(m,)
         Residual degrees of freedom.
 
@@ -71,27 +71,25 @@ def t_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
     Contrast
         Arrays L+(r,m).
     """
-    weights = _read(combinations, params.shape[-2])
     with np.errstate(all="ignore"):
         effect = weights @ params
-        variance = np.einsum("rp,...mpq,rq->...rm", weights, cov, weights)
-        sd = np.sqrt(variance)
+        sd = np.sqrt(np.einsum("...mrr->...rm", cov))
         statistic = effect / sd
     pvalue = inference.t_pvalues(statistic, df[..., None, :])
     return Contrast(effect, sd, statistic, pvalue, None, df)
 
 
-def f_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
+def f_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
     """Test all combinations against zero together.
 
     Parameters
     ----------
-    combinations : (p,) or (r, p)
+    weights : (r, p)
         Weights of the coefficients, linearly independent rows.
     params : L+(p,m)
         Coefficients.
-    cov : L+(m,p,p)
-        Their covariances.
+    cov : L+(m,r,r)
+        Covariances of the combinations.
     df : L+(m,)
         Residual degrees of freedom.
 
@@ -105,7 +103,6 @@ def f_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
     InputError
         If the rows are linearly dependent.
     """
-    weights = _read(combinations, params.shape[-2])
     number = len(weights)
     if np.linalg.matrix_rank(weights) < number:
         raise InputError(
@@ -116,9 +113,8 @@ def f_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
         )
     with np.errstate(all="ignore"):
         effect = weights @ params
-        middle = weights @ cov @ weights.T
-        sd = np.sqrt(np.einsum("...rr->...r", middle))
-        correlation = middle / (sd[..., :, None] * sd[..., None, :])
+        sd = np.sqrt(np.einsum("...rr->...r", cov))
+        correlation = cov / (sd[..., :, None] * sd[..., None, :])
         usable = np.isfinite(correlation).all(axis=(-2, -1)) & (df > 0)
         correlation = np.where(usable[..., None, None], correlation, np.eye(number))
         inverse = np.linalg.pinv(correlation, hermitian=True)
@@ -130,7 +126,8 @@ def f_test(combinations: Any, params: Array, cov: Array, df: Array) -> Contrast:
     )
 
 
-def _read(combinations: Any, p: int) -> Array:
+def read(combinations: Any, p: int) -> Array:
+    """Read weights of p coefficients, (p,) or (r, p), as (r, p)."""
     weights = np.atleast_2d(arrays.read("R", combinations).array.astype(np.float64))
     if weights.ndim != 2 or weights.shape[1] != p:
         raise InputError(

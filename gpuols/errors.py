@@ -31,7 +31,8 @@ class Status(IntEnum):
 
 _WORDS = {
     Status.OK: (
-        "every number is within tol of exact, in units of max(|coefficient|, standard error)",
+        "every coefficient and standard error is within tol of exact, in units of "
+        "max(|coefficient|, standard error)",
         "nothing to do",
     ),
     Status.UNTRUSTED: (

@@ -51,8 +51,8 @@ def fit(
         "nan": a regression with a missing value becomes NaN and NONFINITE; "raise": an error
         says how many values are missing and where the first is.
     tol : float
-        Largest error bound called OK: every number is then within tol of exact, in units of
-        max(|coefficient|, standard error).
+        Largest error bound called OK: every coefficient and standard error is then within tol of
+        exact, in units of max(|coefficient|, standard error).
     device : str
         "auto", "cpu", "cpu:numpy"; an engine that can't be had raises, saying why.
     batch_size : int, optional

@@ -117,6 +117,12 @@ class Moments:
         """Number of responses."""
         return int(self.sxy.shape[-1])
 
+    @property
+    def means(self) -> tuple[Array, ...]:
+        """Parts whose sum is the weighted mean, L+(q,) each."""
+        low = () if self.low is None else (self.low.mean,)
+        return self.anchor, self.mean, *low
+
     def map(self, change: Callable[[Array], Array]) -> Self:
         """Moments with every array, low parts included, changed by one function."""
         return self._changed(dict.fromkeys(_NUMBERS, change))
@@ -259,7 +265,7 @@ def _arrays(part: Moments | Low) -> dict[str, Array]:
 
 def _check_alike(a: Moments, b: Moments) -> None:
     words = {"lead": "batch shape", "k": "columns", "m": "responses", "centered": "add_intercept"}
-    words |= {"terms": "names of columns"}
+    words |= {"terms": "names of columns", "responses": "names", "single": "one response"}
     for name, what in words.items():
         mine, theirs = getattr(a, name), getattr(b, name)
         if mine != theirs:

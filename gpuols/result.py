@@ -4,6 +4,7 @@ The numbers are those of `gpuols.statistics`; here they are tested, predicted fr
 indexed and kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from numbers import Real
 from os import PathLike
@@ -77,9 +78,7 @@ class Result(Statistics):
         Contrast
             Arrays L+(r,m).
         """
-        plain = self._plain
-        test = contrasts.t_test(R, plain.params, plain.cov_params(), plain.df_resid)
-        return test.map(self._give)
+        return self._test(R, contrasts.t_test)
 
     def f_test(self, R: Any) -> Contrast:
         """Test some linear combinations of the coefficients against zero together.
@@ -94,9 +93,13 @@ class Result(Statistics):
         Contrast
             Arrays L+(m,).
         """
+        return self._test(R, contrasts.f_test)
+
+    def _test(self, combinations: Any, test: Callable[..., Contrast]) -> Contrast:
         plain = self._plain
-        test = contrasts.f_test(R, plain.params, plain.cov_params(), plain.df_resid)
-        return test.map(self._give)
+        weights = contrasts.read(combinations, len(self.terms))
+        cov = plain.scale[..., None, None] * plain._covariance(weights)[..., None, :, :]
+        return test(weights, plain.params, cov, plain.df_resid).map(self._give)
 
     def predict(self, X: Any, groups: Any = None) -> Any:
         """Fitted values at new rows.

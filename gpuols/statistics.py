@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols import arrays, inference
+from gpuols import arrays, inference, plan
 from gpuols.engines import choose
 from gpuols.engines.solution import Solution
 from gpuols.errors import Status
@@ -132,7 +132,10 @@ class Statistics:
 
     @_statistic
     def centered_tss(self) -> Array:
-        """Weighted sum of squares of y about its weighted mean; L+(m,)."""
+        """Weighted sum of squares of y about its weighted mean; L+(m,).
+
+        Without an intercept it is a difference, and loses digits where y is far from zero.
+        """
         between = 0.0 if self._intercept else self._mean_square
         return self._finite(np.maximum(self._moments.syy - between, 0.0))
 
@@ -144,7 +147,7 @@ class Statistics:
     @property
     def _mean_square(self) -> Array:
         part = self._moments
-        mean = (part.anchor + part.mean)[..., part.k :]
+        mean = np.sum(part.means, axis=0)[..., part.k :]
         return np.asarray(np.asarray(part.sumw)[..., None] * mean**2)
 
     def _finite(self, array: Array) -> Array:
@@ -233,13 +236,15 @@ class Statistics:
     @cached_property
     def normalized_cov(self) -> Any:
         """Covariance of the coefficients divided by `scale`; L+(p,p)."""
-        plain = self._plain
-        if plain is not self:
-            return arrays.give(plain.normalized_cov, self.kind)
-        lead = self._moments.lead
+        return arrays.give(self._covariance(np.eye(len(self.terms))), self.kind)
+
+    def _covariance(self, weights: Array) -> Array:
+        """Covariance of combinations (r,p) of the coefficients divided by `scale`; L+(r,r)."""
+        lead, r = self._moments.lead, len(weights)
+        flat, ridge = self._moments.reshape((math.prod(lead),)), self._ridge.reshape(-1)
+        found = np.empty((ridge.size, r, r))
         engine = choose(self.engine)
-        flat = self._moments.reshape((math.prod(lead),))
-        cov = engine.unscaled_covariance(flat, self._ridge.reshape(-1))
-        p = len(self.terms)
-        known = np.isfinite(self._solution.variances.sum(axis=-1))[..., None, None]
-        return np.where(known, cov.reshape((*lead, p, p)), np.nan)
+        for span in plan.solving(ridge.size, k=max(flat.k, r), m=1, batch_size=None):
+            found[span] = engine.unscaled_covariance(flat[span], ridge[span], weights)
+        known = np.isfinite(self._solution.variances.sum(axis=-1))
+        return np.where(known[..., None, None], found.reshape((*lead, r, r)), np.nan)

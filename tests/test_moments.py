@@ -1,6 +1,7 @@
 """Moments as a user holds them: adding, indexing, refusing what does not fit."""
 
 import numpy as np
+import oracle
 import pytest
 
 import gpuols
@@ -66,3 +67,19 @@ def test_moments_keep_the_names_they_came_with():
     assert gpuols.fit_moments(total).terms == ("Intercept", "a", "b", "c", "d")
     renamed = gpuols.fit_moments(total, names=["e", "f", "g", "h"])
     assert renamed.terms == ("Intercept", "e", "f", "g", "h")
+
+
+def test_a_mean_that_cancels_its_anchor_keeps_its_digits():
+    far = 1e9 * RNG.standard_normal((5, 2))
+    near = RNG.standard_normal((40, 2)) + 1.0
+    y = RNG.standard_normal(45)
+    weights = np.r_[np.full(5, 1e-18), np.ones(40)]
+    pieces = [
+        gpuols.moments(far, y[:5], weights=weights[:5], add_intercept=True),
+        gpuols.moments(near, y[5:], weights=weights[5:], add_intercept=True),
+    ]
+    exact = oracle.solve(np.r_[far, near], y[:, None], weights, add_intercept=True)
+    for total in (pieces[0] + pieces[1], pieces[1] + pieces[0]):
+        found = gpuols.fit_moments(total, tol=1e-6).check()
+        error = np.abs(found.bse / exact.bse[:, 0] - 1.0)
+        assert error.max() <= found.error_bound

@@ -57,9 +57,9 @@ class Engine(Protocol):
         """Answers from moments."""
 
     def unscaled_covariance(
-        self, moments: Moments, ridge: NDArray[np.float64]
+        self, moments: Moments, ridge: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Covariance of the coefficients divided by the residual variance."""
+        """Covariance of combinations of coefficients divided by the residual variance."""
 
     def run(self, tasks: Any, work: Any, report: Any = None, total: int = 0) -> None:
         """Work through tasks, several at a time."""

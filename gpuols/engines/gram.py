@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 
 BLOCK_BYTES = 2**22
 _FEW = 8
+_WIDE = 512
+_LARGE = 256
 
 
 def sum_batch(
@@ -82,17 +84,24 @@ def _sum_some(
     anchor_x, anchor_y = np.zeros((count, k)), np.zeros((count, m))
     if centered and rows:
         anchor_x, anchor_y = _anchors(x, y, weights, which)
-    tree = TreeSum()
+    runs = [slice(start, min(start + _WIDE, m)) for start in range(0, max(m, 1), _WIDE)]
+    trees = [TreeSum() for _ in runs]
     for piece in pieces(rows):
         w = None if weights is None else np.array(weights[which, piece], np.float64, order="C")
-        tree.add(*_sum_piece(x[which, piece], y[which, piece], w, anchor_x, anchor_y, space))
-    nobs, sumw, sum_log_w, sums, gram, cross, squares = tree.total()
+        x_piece, y_piece = x[which, piece], y[which, piece]
+        for run, tree in zip(runs, trees, strict=True):
+            tree.add(*_sum_piece(x_piece, y_piece[..., run], w, anchor_x, anchor_y[:, run], space))
+    sums = [tree.total() for tree in trees]
+    nobs, sumw, sum_log_w, sums_x, gram = sums[0][:5]
+    sums_y, cross, squares = (
+        np.concatenate(parts, axis=-1) for parts in list(zip(*sums, strict=True))[5:]
+    )
     return Moments(
         nobs=nobs,
         sumw=sumw,
         sum_log_w=sum_log_w,
         anchor=np.concatenate([anchor_x, anchor_y], axis=1),
-        mean=sums,
+        mean=np.concatenate([sums_x, sums_y], axis=1),
         sxx=gram,
         sxy=cross,
         syy=squares,
@@ -120,24 +129,35 @@ def _sum_piece(
     anchor_y: Array,
     space: Workspace,
 ) -> tuple[Array, ...]:
-    """Counts, sums of weights and their logs, first and second moments of one piece of rows."""
+    """Counts, sums of weights and of their logs; sums and products of one piece of rows."""
     (count, rows, k), m = x.shape, y.shape[2]
     z = _load(x, y, anchor_x, anchor_y, space)
     left = z if w is None else _weigh(z, w, space)
-    own = slice(1, 1 + k)
+    own, others = slice(1, 1 + k), slice(1 + k, None)
     if m <= k + _FEW:
-        products = fold(np.matmul(left, z.swapaxes(2, 3)), 1)
-        squares = np.einsum("bmm->bm", products[:, 1 + k :, 1 + k :])
+        products = _multiply(left, z)
+        squares = np.einsum("bmm->bm", products[:, others, others])
     else:
-        products = fold(np.matmul(left[:, :, : 1 + k], z.swapaxes(2, 3)), 1)
-        squares = fold(np.vecdot(left[:, :, 1 + k :], z[:, :, 1 + k :]), 1)
+        products = _multiply(left[:, :, : 1 + k], z)
+        squares = fold(np.vecdot(left[:, :, others], z[:, :, others]), 1)
     return (
         *_count(w, count, rows),
-        products[:, 0, 1:],
+        products[:, 0, own],
         products[:, own, own],
-        products[:, own, 1 + k :],
+        products[:, 0, others],
+        products[:, own, others],
         squares,
     )
+
+
+def _multiply(left: Array, right: Array) -> Array:
+    """Sum over the blocks of rows of left times right'; one at a time where they are large."""
+    if right.shape[2] <= _LARGE:
+        return fold(np.matmul(left, right.swapaxes(2, 3)), 1)
+    tree = TreeSum()
+    for block in range(right.shape[1]):
+        tree.add(np.matmul(left[:, block], right[:, block].swapaxes(1, 2)))
+    return tree.total()[0]
 
 
 def _load(
@@ -207,7 +227,7 @@ def unweighted_rows(rows: int) -> tuple[int, int, int]:
 
 def weighted_rows(valid: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
     """First, middle and last valid row of each regression; valid is (b, n)."""
-    seen = valid.cumsum(axis=1)
+    seen = valid.cumsum(axis=1, dtype=np.int32 if valid.shape[1] < 2**31 else np.int64)
     number = seen[:, -1:]
     return (
         valid.argmax(axis=1),

@@ -106,8 +106,11 @@ def _quadratic(inner: Array | None, z: Array) -> Array:
     return total(z * (z if inner is None else cholesky.multiply(inner, z)))
 
 
-def unscaled_covariance(moments: Moments, ridge: Array) -> Array:
-    """Covariance of the coefficients divided by the residual variance.
+def unscaled_covariance(moments: Moments, ridge: Array, weights: Array) -> Array:
+    """Covariance of combinations of the coefficients divided by the residual variance.
+
+    A combination r is the slopes' r_s - r_0 x̄ and the mean's r_0: so nothing cancels where the
+    columns are far from zero.
 
     Parameters
     ----------
@@ -115,23 +118,28 @@ def unscaled_covariance(moments: Moments, ridge: Array) -> Array:
         Moments of the regressions, L = (b,).
     ridge : (b,)
         Penalty of each.
+    weights : (r, p)
+        Weights of the coefficients, one combination a row.
 
     Returns
     -------
-    (b, p, p)
+    (b, r, r)
         The matrices, NaN where S + λI is not positive definite.
     """
     with np.errstate(all="ignore"):
         design = factor(to_last(moments.sxx), ridge)
-        root = design.inverse * design.scale
-        half = root if design.inner is None else cholesky.multiply(design.inner, root)
-        slopes = to_first(cholesky.multiply(root.swapaxes(0, 1), half))
-        if not moments.centered:
-            return slopes
-        center = (moments.anchor + moments.mean)[:, : moments.k, None]
-        border = -np.matmul(slopes, center)
-        corner = 1.0 / moments.sumw[:, None, None] - np.matmul(center.swapaxes(1, 2), border)
-        return np.block([[corner, border.swapaxes(1, 2)], [border, slopes]])
+        free = int(moments.centered)
+        slopes = np.repeat(weights[:, free:].T[:, :, None], len(ridge), axis=2)
+        if free:
+            for part in moments.means:
+                slopes -= weights[:, 0, None] * to_last(part)[: moments.k, None]
+        half = cholesky.multiply(design.inverse, slopes * design.scale[:, None])
+        other = half if design.inner is None else cholesky.multiply(design.inner, half)
+        covariance = to_first(cholesky.multiply(half.swapaxes(0, 1), other))
+        if free:
+            mean = np.outer(weights[:, 0], weights[:, 0])
+            covariance = covariance + mean / moments.sumw[:, None, None]
+        return np.asarray(covariance)
 
 
 def solve(moments: Moments, ridge: Array, tol: float) -> Solution:
@@ -272,7 +280,7 @@ def _intercept(
     """
     mean, low = dd.two_sum(lanes.anchor, lanes.mean)
     if lanes.low is not None:
-        low = low + lanes.low.mean
+        mean, low = dd.two_sum(mean, low + lanes.low.mean)
     center = mean[:k] * design.scale
     half = cholesky.halve(design.lower, design.inverse, center[:, None])
     value, rest = mean[k:], low[k:]

@@ -27,7 +27,7 @@ class Union:
         Mean of b minus mean of a.
     moved : pair of L+(q,)
         The gap times W_a W_b / (W_a + W_b).
-    step : L
+    step : pair of L
         Share of the gap that the mean moves, from the heavier side.
     from_a : L
         Whether a is the heavier.
@@ -36,21 +36,21 @@ class Union:
     total: Pair
     gap: Pair
     moved: Pair
-    step: Array
+    step: Pair
     from_a: Any
 
     @classmethod
     def of(cls, weight_a: Pair, weight_b: Pair, mean_a: Pair, mean_b: Pair) -> Self:
         """Join by weights L and means L+(q,)."""
         total = dd.add(weight_a, weight_b)
-        some = total[0] > 0
-        share = dd.divide(weight_b, (np.where(some, total[0], 1.0), total[1]))
+        nonzero = np.where(total[0] > 0, total[0], 1.0), total[1]
+        share = dd.divide(weight_b, nonzero)
         factor = dd.multiply(weight_a, share)
         gap = dd.subtract(mean_b, mean_a)
         moved = dd.multiply((factor[0][..., None], factor[1][..., None]), gap)
         from_a = weight_a[0] >= weight_b[0]
-        light = np.where(from_a, weight_b[0], -weight_a[0])
-        step = np.divide(light, total[0], out=np.zeros_like(total[0]), where=some)
+        back = dd.divide((-weight_a[0], -weight_a[1]), nonzero)
+        step = np.where(from_a, share[0], back[0]), np.where(from_a, share[1], back[1])
         return cls(total, gap, moved, step, from_a)
 
     def mean(self, near: Pair) -> Pair:
@@ -58,7 +58,8 @@ class Union:
         far = dd.add(near, self.gap)
         heavy = self.from_a[..., None]
         start = np.where(heavy, near[0], far[0]), np.where(heavy, near[1], far[1])
-        return dd.add(start, dd.multiply(exact(self.step[..., None]), self.gap))
+        step = self.step[0][..., None], self.step[1][..., None]
+        return dd.add(start, dd.multiply(step, self.gap))
 
     def between(self, left: Any, right: Any) -> Pair:
         """What the gap adds to sums of products whose factors stand at `left` and `right`."""

@@ -2,8 +2,9 @@
 
 X with no batch (leading axes of length 1 at most) and y with many responses is a shared design:
 its Gram matrix is formed and factored once. Responses may be columns, y (n, m), or rows,
-X[None] with y (m, n); the numbers are the same. Everything else is a batch; y (n,) alone is a
-batch of one.
+X[None] with y (m, n); the numbers are the same. Everything else is a batch; y (n,) alone, or
+one row, is a batch of one. Where the penalty is an array, responses that came as rows share the
+Gram matrix but are solved one by one, whatever the penalties are.
 """
 
 import math
@@ -72,7 +73,7 @@ def _answer_shared(rows: Rows, job: Job) -> Answer:
     x = rows.x.reshape(n, k)
     weights = None if rows.weights is None else rows.weights.reshape(n)
     y = _as_columns(rows) if rows.single else rows.y
-    one_penalty = job.ridge is None or not np.any(job.ridge != job.ridge.flat[0])
+    one_penalty = job.ridge is None or not any(job.ridge.strides)
     shared = job if one_penalty else replace(job, ridge=None)
     moments, solution = _answer_columns(x, y, weights, shared)
     if not rows.single:

@@ -6,6 +6,7 @@ for each group.
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +40,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     starts = np.cumsum(counts) - counts
 
     def reduce_rows(groups: NDArray[np.int64], space: Workspace) -> Moments:
-        index = starts[groups][:, None] + np.arange(counts[groups[0]])
-        if grouping.order is not None:
-            index = grouping.order[index]
+        index = _rows_of(grouping, starts[groups], int(counts[groups[0]]))
         return job.engine.moments_groups(
             rows.x,
             rows.y,
@@ -57,6 +56,15 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     ]
     moments = reduce_each(job, (len(counts), rows.k, rows.m), tasks)
     return moments, answer_moments(job, moments)
+
+
+def _rows_of(grouping: Grouping, starts: NDArray[np.int64], size: int) -> NDArray[Any]:
+    """Row numbers (groups, size) of groups; of one alone without a copy."""
+    if grouping.order is None:
+        return starts[:, None] + np.arange(size)
+    if len(starts) == 1:
+        return grouping.order[None, starts[0] : starts[0] + size]
+    return np.asarray(grouping.order[starts[:, None] + np.arange(size)])
 
 
 def _same_size(

@@ -96,10 +96,7 @@ def answer_moments(
         return None
     ridge = job.ridge.reshape(-1)
     if not moments.lead and not moments.single:
-        answers = job.engine.solve(moments, job.ridge, job.options.tol)
-        if report is not None:
-            report(moments.m, moments.m)
-        return answers
+        return _answer_responses(job, moments, job.ridge, report)
     flat = moments.reshape((ridge.size,))
     solution = Solution.empty(ridge.size, moments.k + moments.centered, moments.m)
 
@@ -110,3 +107,19 @@ def answer_moments(
     spans = plan.solving(ridge.size, k=moments.k, m=moments.m, batch_size=job.options.batch_size)
     job.engine.run(spans, work, report, ridge.size)
     return solution.reshape(moments.lead)
+
+
+def _answer_responses(
+    job: Job, moments: Moments, ridge: Array, report: plan.Report | None
+) -> Solution:
+    """Answers to the responses of one design, L = (), a range of them at a time."""
+    solution = Solution.empty_shared(moments.k + moments.centered, moments.m)
+
+    def work(columns: slice, _: Workspace) -> int:
+        part = moments.take_responses(np.arange(columns.start, columns.stop))
+        solution.store_responses(columns, job.engine.solve(part, ridge, job.options.tol))
+        return int(columns.stop - columns.start)
+
+    spans = plan.column_chunks(moments.m, k=moments.k, n=moments.k, batch_size=None)
+    job.engine.run(spans, work, report, moments.m)
+    return solution
