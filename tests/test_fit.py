@@ -1,5 +1,6 @@
 """`gpuols.fit` against exact answers and statsmodels: statuses, numbers, statistics, shapes."""
 
+import math
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -440,3 +441,14 @@ def test_every_statistic_can_be_read(case):
             assert np.shape(statistic.mine(result))[: len(lead)] == lead
     X, y, _ = case.data()
     assert np.shape(result.resid(X, y)) == np.shape(result.predict(X))
+
+
+def test_contrasts_keep_their_digits_where_the_columns_are_far_from_zero():
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((60, 3)) + 1e7
+    result = gpuols.fit(x, rng.standard_normal(60), add_intercept=True).check()
+    at_the_mean = np.r_[1.0, [math.fsum(column) / 60 for column in x.T]]
+    test = result.t_test(at_the_mean)
+    np.testing.assert_allclose(test.sd, np.sqrt(result.scale / 60), rtol=1e-9)
+    together = result.f_test(at_the_mean)
+    np.testing.assert_allclose(together.statistic, test.statistic[0] ** 2, rtol=1e-9)

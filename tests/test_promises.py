@@ -192,3 +192,17 @@ def test_inputs_are_never_written(variant):
     gpuols.fit(x[0], y[0], **some(options, 0))
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(y, before[1])
+
+
+@pytest.mark.parametrize("layout", ["batch", "rows"])
+def test_a_neighbours_penalty_does_not_matter(layout):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((3, 50, 4) if layout == "batch" else (1, 50, 4))
+    y = rng.standard_normal((3, 50))
+    for own in (0.0, 1.0):
+        one, other = (
+            gpuols.fit(x, y, ridge=np.array([own, own, last]), add_intercept=True)
+            for last in (own, 2.0)
+        )
+        assert_same_bits(numbers(one[:2]), numbers(other[:2]))
+        np.testing.assert_array_equal(one[:2].normalized_cov, other[:2].normalized_cov)
