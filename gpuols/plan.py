@@ -13,10 +13,10 @@ from gpuols.options import Progress, threads
 
 BUDGET = 256 * 2**20
 
-_SHARES = 4
-_READ_MOST = 4096
-_READ_LEAST = 2**18
-_SOLVE = 16384
+_SHARES = 4  # chunks for each thread, at least, where there is work enough
+_READ_MOST = 4096  # regressions
+_READ_LEAST = 2**18  # numbers read: fewer are not worth a task
+_SOLVE = 16384  # regressions
 _TILES_MOST = 256
 
 Report = Callable[[int, int], object]

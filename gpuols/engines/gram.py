@@ -27,9 +27,13 @@ from gpuols.numerics.lanes import to_last
 
 Array = NDArray[np.float64]
 
-BLOCK_BYTES = 2**22
+# Bytes of rows in one buffer: shorter calls make threads wait for one another.
+_BUFFER = 2**22
+# Responses beyond k whose products with each other may come along in the one square.
 _FEW = 8
+# Responses in one block: wider ones are taken in turn.
 _WIDE = 512
+# Columns of a block whose products, of all blocks of a piece, fit in memory at once.
 _LARGE = 256
 
 
@@ -42,32 +46,11 @@ def sum_batch(
     centered: bool,
     space: Workspace,
 ) -> Moments:
-    """Moments of some of many independent regressions of one size.
-
-    Parameters
-    ----------
-    x : (B, n, k)
-        Regressors, any real dtype.
-    y : (B, n, m)
-        Responses.
-    weights : (B, n) or None
-        Inverse variances.
-    which : slice
-        The range wanted, b of them.
-    centered : bool
-        Whether the model has an intercept.
-    space : Workspace
-        Buffers of the calling thread.
-
-    Returns
-    -------
-    Moments
-        L = (b,).
-    """
+    """Moments of some regressions of a batch; arguments as `cpu.moments_batch`."""
     rows, k, m = x.shape[1], x.shape[2], y.shape[2]
     out = Moments.empty(which.stop - which.start, k, m, centered=centered)
     width = min(rows, PIECE) * (k + m + 2) * 8
-    step = max(1, BLOCK_BYTES // max(width, 1))
+    step = max(1, _BUFFER // max(width, 1))
     for start in range(which.start, which.stop, step):
         some = slice(start, min(start + step, which.stop))
         place = slice(start - which.start, some.stop - which.start)

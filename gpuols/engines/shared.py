@@ -32,26 +32,7 @@ def sum_shared(
     design: Moments,
     space: Workspace,
 ) -> Moments:
-    """Moments of many responses on one design.
-
-    Parameters
-    ----------
-    x : (n, k)
-        Regressors, any real dtype.
-    y : (n, m)
-        Responses.
-    weights : (n,) or None
-        Inverse variances.
-    design : Moments
-        Moments of x alone, L = (), m = 0.
-    space : Workspace
-        Buffers of the calling thread.
-
-    Returns
-    -------
-    Moments
-        L = (), m responses.
-    """
+    """Moments of some responses on a design; arguments as `cpu.moments_shared`."""
     (n, k), m = x.shape, y.shape[1]
     anchor = _anchor(y, weights) if design.centered and n else np.zeros(m)
     cross, squares = np.zeros((1 + k, m)), np.zeros(m)
