@@ -52,3 +52,16 @@ def test_temporaries_stay_within_the_budget(shape, responses, monkeypatch):
         tracemalloc.stop()
     assert result.status.any() == 0
     assert peak - kept < plan.BUDGET
+
+
+def test_many_responses_of_a_batch_are_read_in_turn():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((1, 300, 3)), rng.standard_normal((1, 300, 40_000))
+    tracemalloc.start()
+    try:
+        result = gpuols.fit(x, y, add_intercept=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    result.check()
+    assert peak < y.nbytes / 2
