@@ -265,7 +265,7 @@ def _arrays(part: Moments | Low) -> dict[str, Array]:
 
 def _check_alike(a: Moments, b: Moments) -> None:
     words = {"lead": "batch shape", "k": "columns", "m": "responses", "centered": "add_intercept"}
-    words |= {"terms": "names of columns", "responses": "names", "single": "one response"}
+    words |= {"terms": "names of columns", "responses": "names of responses", "single": "y (n,)"}
     for name, what in words.items():
         mine, theirs = getattr(a, name), getattr(b, name)
         if mine != theirs:

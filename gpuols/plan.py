@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gpuols.numerics.cholesky import TILE
 from gpuols.options import Progress, threads
+from gpuols.selection import ranges
 
 BUDGET = 256 * 2**20
 
@@ -43,7 +44,7 @@ def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list
     """
     least = _READ_LEAST // max(n * columns, 1)
     each = 16 * (n + columns * columns)
-    return _cut(count, batch_size or _step(count, each, least, _READ_MOST))
+    return ranges(count, batch_size or _step(count, each, least, _READ_MOST))
 
 
 def solving(count: int, *, k: int, m: int, batch_size: int | None) -> list[slice]:
@@ -68,7 +69,7 @@ def solving(count: int, *, k: int, m: int, batch_size: int | None) -> list[slice
         Ranges that cover ``range(count)``.
     """
     each = 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40)
-    return _cut(count, batch_size or _step(count, each, _SOLVE, _SOLVE))
+    return ranges(count, batch_size or _step(count, each, _SOLVE, _SOLVE))
 
 
 def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[slice]:
@@ -93,7 +94,7 @@ def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[sli
     step = _step(count, each, _READ_LEAST // max(TILE * n, 1), _TILES_MOST)
     if batch_size is not None:
         step = -(-batch_size // TILE)
-    tiles = _cut(count, step)
+    tiles = ranges(count, step)
     return [slice(part.start * TILE, min(part.stop * TILE, m)) for part in tiles] or [slice(0, 0)]
 
 
@@ -103,10 +104,6 @@ def _step(count: int, each: int, least: int, most: int) -> int:
     fair = -(-count // (_SHARES * workers))
     affordable = BUDGET // workers // max(each, 1)
     return max(1, min(affordable, most, max(fair, least)))
-
-
-def _cut(count: int, step: int) -> list[slice]:
-    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def reporter(progress: Progress) -> Report | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gpuols import arrays
 from gpuols.errors import InputError
 from gpuols.keys import codes_of
+from gpuols.selection import listed
 
 Array = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ def _predict_groups(
         raise InputError("groups", "keys", "none without groups in the fit", "leave them out")
     if params.ndim == 2:
         params = params[None]
-        keys = tuple(map(_listed, keys)) if isinstance(keys, tuple) else _listed(keys)
+        keys = tuple(map(listed, keys)) if isinstance(keys, tuple) else listed(keys)
     if x.ndim != 2:
         raise InputError("X", f"shape {x.shape}", "(N, k): one long table", "stack the rows")
     codes = codes_of(keys, groups)
@@ -119,7 +120,3 @@ def _predict_groups(
         fitted += own[:, 0]
     fitted[codes < 0] = np.nan
     return fitted
-
-
-def _listed(key: Any) -> NDArray[Any]:
-    return np.array([key], None if isinstance(key, np.generic) else object)

@@ -1,4 +1,4 @@
-"""Selection: one index for the leading axes of many arrays."""
+"""Selection: ranges of a count, one index for many arrays, a key as a list of one."""
 
 import math
 from collections.abc import Callable
@@ -22,3 +22,13 @@ def picker(lead: tuple[int, ...], where: Any) -> Callable[[Array], Array]:
         return np.asarray(a.reshape((count, *tail))[places.ravel()].reshape(places.shape + tail))
 
     return pick
+
+
+def ranges(count: int, step: int) -> list[slice]:
+    """Ranges of `step`, the last one shorter, that cover ``range(count)``."""
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def listed(key: Any) -> Array:
+    """Array (1,) of one key, of its own dtype where it is NumPy's, else of objects."""
+    return np.array([key], None if isinstance(key, np.generic) else object)

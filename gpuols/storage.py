@@ -17,6 +17,7 @@ from gpuols.arrays import NUMPY
 from gpuols.engines.solution import Solution
 from gpuols.errors import InputError, InputTypeError
 from gpuols.moments import Low, Moments
+from gpuols.selection import listed
 
 _FORMAT = 1
 
@@ -134,9 +135,7 @@ def _pack_keys(keys: Any, found: dict[str, NDArray[Any]]) -> Any:
     one = not isinstance(columns[0], np.ndarray)
     packed: list[Any] = []
     for number, part in enumerate(columns):
-        column = part
-        if one:
-            column = np.array([part], None if isinstance(part, np.generic) else object)
+        column = listed(part) if one else part
         plain = column.dtype.kind not in "OT"
         if plain:
             found[f"keys.{number}"] = column

@@ -24,6 +24,7 @@ from gpuols.engines.workspace import TreeSum, Workspace, fold
 from gpuols.moments import Moments
 from gpuols.numerics.bound import BLOCK, PIECE
 from gpuols.numerics.lanes import to_last
+from gpuols.selection import ranges
 
 Array = NDArray[np.float64]
 
@@ -67,9 +68,9 @@ def _sum_some(
     anchor_x, anchor_y = np.zeros((count, k)), np.zeros((count, m))
     if centered and rows:
         anchor_x, anchor_y = _anchors(x, y, weights, which)
-    runs = [slice(start, min(start + _WIDE, m)) for start in range(0, max(m, 1), _WIDE)]
+    runs = ranges(m, _WIDE) or [slice(0, 0)]
     trees = [TreeSum() for _ in runs]
-    for piece in pieces(rows):
+    for piece in ranges(rows, PIECE) or [slice(0, 0)]:
         w = None if weights is None else np.array(weights[which, piece], np.float64, order="C")
         x_piece, y_piece = x[which, piece], y[which, piece]
         for run, tree in zip(runs, trees, strict=True):
@@ -93,12 +94,7 @@ def _sum_some(
     )
 
 
-def pieces(rows: int) -> list[slice]:
-    """Ranges of at most `PIECE` rows, at least one."""
-    return [slice(first, min(first + PIECE, rows)) for first in range(0, max(rows, 1), PIECE)]
-
-
-def blocks(rows: int) -> tuple[int, int]:
+def _blocks(rows: int) -> tuple[int, int]:
     """Number and length of the equal blocks, of at most `BLOCK` rows, that cover a piece."""
     number = max(1, -(-rows // BLOCK))
     return number, max(1, -(-rows // number))
@@ -148,7 +144,7 @@ def _load(
 ) -> Array:
     """Write [1, X - a, y - a]' in equal blocks of rows, (b, number, 1+k+m, length)."""
     (count, rows, k), m = x.shape, y.shape[2]
-    number, length = blocks(rows)
+    number, length = _blocks(rows)
     z = space.array("z", (count, number, 1 + k + m, length))
     z[:, :, 0] = 1.0
     _write(x, anchor_x, z[:, :, 1 : 1 + k])

@@ -17,6 +17,7 @@ from gpuols.engines.gram import median, unweighted_rows, weighted_rows
 from gpuols.engines.workspace import TreeSum, Workspace
 from gpuols.moments import Moments
 from gpuols.numerics.cholesky import TILE
+from gpuols.selection import ranges
 
 Array = NDArray[np.float64]
 
@@ -36,8 +37,7 @@ def sum_shared(
     (n, k), m = x.shape, y.shape[1]
     anchor = _anchor(y, weights) if design.centered and n else np.zeros(m)
     cross, squares = np.zeros((1 + k, m)), np.zeros(m)
-    for start in range(0, m, _GROUP):
-        group = slice(start, min(start + _GROUP, m))
+    for group in ranges(m, _GROUP):
         tree = TreeSum()
         for rows in _row_blocks(n):
             w = None if weights is None else np.array(weights[rows], np.float64)
@@ -50,7 +50,7 @@ def sum_shared(
 def _row_blocks(n: int) -> list[slice]:
     """Equal blocks of at most `_ROWS` rows, at least one."""
     length = max(1, -(-n // max(1, -(-n // _ROWS))))
-    return [slice(start, min(start + length, n)) for start in range(0, max(n, 1), length)]
+    return ranges(n, length) or [slice(0, 0)]
 
 
 def _anchor(y: NDArray[Any], weights: NDArray[Any] | None) -> Array:
