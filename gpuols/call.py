@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from gpuols import summary
 from gpuols.engines import choose
-from gpuols.engines.solution import Solution
-from gpuols.missing import refuse_missing
+from gpuols.errors import FitError, Status
+from gpuols.missing import keeps_apart, refuse_missing
 from gpuols.moments import Moments
 from gpuols.options import Options
 from gpuols.problems.pipeline import Answer, Job
@@ -17,7 +20,12 @@ Problem = Callable[[Rows, Job], Answer]
 
 
 def call(
-    rows: Rows, options: Options, problem: Problem, lead: tuple[int, ...], ridge: Any
+    rows: Rows,
+    options: Options,
+    problem: Problem,
+    lead: tuple[int, ...],
+    ridge: Any,
+    keys: Any = None,
 ) -> Result:
     """Fit rows.
 
@@ -33,60 +41,94 @@ def call(
         Shape L of the batch.
     ridge : scalar or array broadcastable to L
         Penalty as the user gave it.
+    keys : array, tuple of arrays or None
+        Keys of the groups.
 
     Returns
     -------
     Result
         Of the kind of array that came in.
+
+    Raises
+    ------
+    FitError
+        As `wrap`.
     """
-    job = Job(choose(options.device), options, read_ridge(ridge, lead))
-    moments, solution = _answer(rows, problem, job)
-    return wrap(moments, solution, job, rows.kind)
+    penalties = read_ridge(ridge, lead, rows.m if keeps_apart(rows, options) else None)
+    job = Job(choose(options.device), options, penalties)
+    return wrap(_answer(rows, problem, job), job, rows.kind, keys)
 
 
 def reduce_rows(rows: Rows, options: Options, problem: Problem) -> Moments:
     """Reduce rows to moments; parameters as `call`."""
-    return _answer(rows, problem, Job(choose(options.device), options, None))[0]
+    return _answer(rows, problem, Job(choose(options.device), options, None)).moments
 
 
-def wrap(moments: Moments, solution: Solution | None, job: Job, kind: str) -> Result:
+def wrap(answer: Answer, job: Job, kind: str, keys: Any = None) -> Result:
     """Make a result of moments and answers.
 
     Parameters
     ----------
-    moments : Moments
-        With the names of columns, where they have some.
-    solution : Solution
-        The answers.
+    answer : Answer
+        The moments with the names of columns, where they have some, and the answers.
     job : Job
-        What was asked; its penalties have the shape L.
+        What was asked; its penalties have the shape L of the moments.
     kind : str
         Kind of array to hand out.
+    keys : array, tuple of arrays or None
+        Keys of the groups.
 
     Returns
     -------
     Result
-        Without keys.
+        With its statistics still to be computed.
+
+    Raises
+    ------
+    FitError
+        If singular="raise" and a regression is RANK_DEFICIENT.
     """
-    assert solution is not None
+    moments, options = answer.moments, job.options
+    assert answer.solution is not None
     assert job.ridge is not None
     terms = moments.terms or tuple(f"x{j}" for j in range(moments.k))
-    return Result(
+    result = Result(
         engine=job.engine.NAME,
         terms=("Intercept", *terms) if moments.centered else terms,
-        keys=None,
+        keys=keys,
         kind=kind,
         single=moments.single,
-        tol=float(job.options.tol),
+        apart=moments.apart,
+        tol=float(options.tol),
+        singular=options.singular,
         _moments=moments,
-        _solution=solution,
+        _solution=answer.solution,
         _ridge=job.ridge,
+        _refined=answer.refined,
     )
+    if options.singular == "raise":
+        _refuse_deficient(result)
+    return result
+
+
+def _refuse_deficient(result: Result) -> None:
+    status = np.asarray(result.status)
+    deficient = status == Status.RANK_DEFICIENT
+    if deficient.any():
+        told = np.where(deficient, status, Status.OK)
+        told = told[..., None] if result.single else told
+        raise FitError(summary.complaint(told, result.keys, result.single))
 
 
 def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
     if job.options.missing == "raise":
         refuse_missing(rows)
-    moments, solution = problem(rows, job)
-    named = replace(moments, single=rows.single, terms=rows.terms, responses=rows.responses)
-    return named, solution
+    answer = problem(rows, job)
+    named = replace(
+        answer.moments,
+        single=rows.single,
+        apart=keeps_apart(rows, job.options),
+        terms=rows.terms,
+        responses=rows.responses,
+    )
+    return replace(answer, moments=named)

@@ -52,7 +52,9 @@ class Contrast:
         )
 
 
-def t_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
+def t_test(
+    weights: Array, params: Array, cov: Array, exponent: NDArray[np.int64], df: Array
+) -> Contrast:
     """Test each combination against zero.
 
     Parameters
@@ -62,7 +64,9 @@ def t_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
     params : L+(p,m)
         Coefficients.
     cov : L+(m,r,r)
-        Covariances of the combinations.
+        Covariances of the combinations, over powers of two.
+    exponent : L+(r,m) or (1,)
+        Exponents of those.
     df : L+(m,)
         Residual degrees of freedom.
 
@@ -72,14 +76,16 @@ def t_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
         Arrays L+(r,m).
     """
     with np.errstate(all="ignore"):
-        effect = weights @ params
-        sd = np.sqrt(np.einsum("...mrr->...rm", cov))
+        effect = _combine(weights, params)
+        sd = np.ldexp(np.sqrt(np.einsum("...mrr->...rm", cov)), exponent)
         statistic = effect / sd
     pvalue = inference.t_pvalues(statistic, df[..., None, :])
     return Contrast(effect, sd, statistic, pvalue, None, df)
 
 
-def f_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
+def f_test(
+    weights: Array, params: Array, cov: Array, exponent: NDArray[np.int64], df: Array
+) -> Contrast:
     """Test all combinations against zero together.
 
     Parameters
@@ -89,7 +95,9 @@ def f_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
     params : L+(p,m)
         Coefficients.
     cov : L+(m,r,r)
-        Covariances of the combinations.
+        Covariances of the combinations, over powers of two.
+    exponent : L+(r,m) or (1,)
+        Exponents of those.
     df : L+(m,)
         Residual degrees of freedom.
 
@@ -112,18 +120,26 @@ def f_test(weights: Array, params: Array, cov: Array, df: Array) -> Contrast:
             "leave out the redundant ones",
         )
     with np.errstate(all="ignore"):
-        effect = weights @ params
+        effect = _combine(weights, params)
         sd = np.sqrt(np.einsum("...rr->...r", cov))
         correlation = cov / (sd[..., :, None] * sd[..., None, :])
         usable = np.isfinite(correlation).all(axis=(-2, -1)) & (df > 0)
         correlation = np.where(usable[..., None, None], correlation, np.eye(number))
         inverse = np.linalg.pinv(correlation, hermitian=True)
-        units = effect.swapaxes(-1, -2) / sd
+        units = (effect / np.ldexp(sd.swapaxes(-1, -2), exponent)).swapaxes(-1, -2)
         statistic = np.einsum("...mr,...mrs,...ms->...m", units, inverse, units) / number
     statistic = np.where(usable, statistic, np.nan)
     return Contrast(
         effect, None, statistic, inference.f_pvalues(statistic, np.float64(number), df), number, df
     )
+
+
+def _combine(weights: Array, params: Array) -> Array:
+    """Values of combinations (r, p) of coefficients L+(p,m), NaN where one in it is."""
+    unknown = np.isnan(params)
+    value = weights @ np.where(unknown, 0.0, params)
+    involved = (weights != 0).astype(np.float64) @ unknown.astype(np.float64) > 0
+    return np.where(involved, np.nan, value)
 
 
 def read(combinations: Any, p: int) -> Array:

@@ -38,21 +38,23 @@ _WORDS = {
     Status.UNTRUSTED: (
         "the error bound exceeds tol, or the Gram matrix is not numerically positive definite "
         "(then the numbers are NaN)",
-        "look for redundant or nearly redundant columns, use add_intercept=True instead of a "
-        "column of ones, or accept fewer digits with a larger tol",
+        'use solver="auto", look for nearly redundant columns, use add_intercept=True instead of '
+        "a column of ones, or accept fewer digits with a larger tol",
     ),
     Status.RANK_DEFICIENT: (
-        "some columns are linear combinations of others",
-        "remove the redundant columns or add a ridge penalty",
+        "some columns are, to ten digits, linear combinations of those before them or constant "
+        "beside an intercept",
+        'remove them, choose what they get with singular="drop" or "min_norm", or add a ridge '
+        "penalty",
     ),
     Status.TOO_FEW_ROWS: (
-        "there are no more rows of positive weight than coefficients, "
+        "there are no more rows of positive weight than independent columns, "
         "so nothing is left to estimate the error with",
         "add rows, use fewer columns or add a ridge penalty",
     ),
     Status.NONFINITE: (
-        "a NaN or an infinity among the regression's rows, or an overflow in their squares",
-        "clean the rows, give them zero weight, or rescale the columns",
+        "a NaN or an infinity among the regression's rows, or, in double, an overflow in their sum",
+        'leave missing values out with missing="drop", clean the rows, or rescale the columns',
     ),
 }
 
@@ -84,4 +86,4 @@ class DeviceError(_ExplainedError, RuntimeError):
 
 
 class FitError(ArithmeticError):
-    """Raised by `Result.check` alone: some regressions are not OK."""
+    """Some regressions are not OK; raised by `Result.check`, and by singular="raise"."""

@@ -1,7 +1,6 @@
 """The verbs for rows at hand: one table, a batch, or many groups in one long table."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from gpuols import keys as grouping_keys
@@ -23,7 +22,9 @@ def fit(
     add_intercept: bool = False,
     ridge: Any = 0.0,
     missing: str = "nan",
+    solver: str = "auto",
     tol: float = 1e-10,
+    singular: str = "drop",
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = False,
@@ -47,12 +48,22 @@ def fit(
         column of ones: the data is then shifted to where its digits are.
     ridge : scalar or array broadcastable to L
         Penalty λ of Σ w r² + λ ‖slopes‖²; the intercept is free.
-    missing : {"nan", "raise"}
-        "nan": a regression with a missing value becomes NaN and NONFINITE; "raise": an error
-        says how many values are missing and where the first is.
+    missing : {"nan", "drop", "raise"}
+        What a missing value (NaN) in X, y or weights does. "nan": its regression becomes NaN and
+        NONFINITE. "drop": its row leaves that regression, for each response by itself, and `nobs`
+        counts the rows left; infinity is not missing. "raise": an error says how many values are
+        missing and where the first is.
+    solver : {"auto", "cholesky", "accurate"}
+        "auto": in double, then exactly those regressions that their error bound rejects again in
+        double-double, where rank is decided; "cholesky": in double alone, what the bound rejects
+        is UNTRUSTED; "accurate": all in double-double, digits better than QR's.
     tol : float
         Largest error bound called OK: every coefficient and standard error is then within tol of
         exact, in units of max(|coefficient|, standard error).
+    singular : {"drop", "min_norm", "nan", "raise"}
+        What redundant columns get. "drop": NaN, as if they were not there, counted left to right
+        after the intercept; "min_norm": all coefficients, of the shortest slopes; "nan": all of
+        the regression's coefficients are NaN; "raise": an error, after all is computed.
     device : str
         "auto", "cpu", "cpu:numpy"; an engine that can't be had raises, saying why.
     batch_size : int, optional
@@ -75,6 +86,8 @@ def fit(
         If an argument can't be used (subclasses of ValueError and TypeError).
     DeviceError
         If the device can't be had.
+    FitError
+        If singular="raise" and a regression is RANK_DEFICIENT.
 
     Examples
     --------
@@ -89,7 +102,9 @@ def fit(
     array([[ 0.8  ,  2.3  ],
            [-0.2  ,  1.829]])
     """
-    options = Options(add_intercept, missing, tol, device, batch_size, progress, names)
+    options = Options(
+        add_intercept, missing, solver, tol, singular, device, batch_size, progress, names
+    )
     rows = read_rows(X, y, weights, names)
     return call(rows, options, batch.answer, rows.lead, ridge)
 
@@ -104,7 +119,9 @@ def fit_groups(
     add_intercept: bool = False,
     ridge: Any = 0.0,
     missing: str = "nan",
+    solver: str = "auto",
     tol: float = 1e-10,
+    singular: str = "drop",
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = False,
@@ -131,9 +148,13 @@ def fit_groups(
         As in `fit`.
     ridge : scalar or (G,)
         As in `fit`.
-    missing : {"nan", "raise"}
+    missing : {"nan", "drop", "raise"}
+        As in `fit`.
+    solver : {"auto", "cholesky", "accurate"}
         As in `fit`.
     tol : float
+        As in `fit`.
+    singular : {"drop", "min_norm", "nan", "raise"}
         As in `fit`.
     device : str
         As in `fit`.
@@ -151,7 +172,7 @@ def fit_groups(
 
     Raises
     ------
-    InputError, InputTypeError, DeviceError
+    InputError, InputTypeError, DeviceError, FitError
         As `fit`.
 
     Examples
@@ -167,15 +188,16 @@ def fit_groups(
     array([[ 1.167,  1.   ],
            [ 5.   , -1.   ]])
     """
-    options = Options(add_intercept, missing, tol, device, batch_size, progress, names)
+    options = Options(
+        add_intercept, missing, solver, tol, singular, device, batch_size, progress, names
+    )
     rows = read_table(X, y, weights, names)
     grouping = _group(groups, offsets, rows.n)
 
     def answer(rows: Rows, job: Job) -> Answer:
         return grouped.answer(rows, grouping, job)
 
-    result = call(rows, options, answer, grouping.counts.shape, ridge)
-    return replace(result, keys=grouping.keys)
+    return call(rows, options, answer, grouping.counts.shape, ridge, grouping.keys)
 
 
 def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:

@@ -1,4 +1,9 @@
-"""Missing values: NaN in X, y or weights."""
+"""Missing values: NaN in X, y or weights.
+
+With missing="drop" a row counts as one of zero weight where a value is missing, for each response
+by itself. So responses that come as columns are answered apart, as a batch of L+(m,): always,
+whatever the data holds, so that its bits don't depend on what is missing elsewhere.
+"""
 
 from typing import Any
 
@@ -6,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.errors import InputError
+from gpuols.options import Options
 from gpuols.rows import Rows
 
 _SCAN = 2**22
+
+
+def keeps_apart(rows: Rows, options: Options) -> bool:
+    """Whether every response keeps rows of its own."""
+    return options.missing == "drop" and not rows.single
 
 
 def refuse_missing(rows: Rows) -> None:
@@ -33,7 +44,8 @@ def refuse_missing(rows: Rows) -> None:
                 name,
                 f"{number:,} missing values (NaN), the first at {first}",
                 'none with missing="raise"',
-                'leave such rows out, or use missing="nan" to flag their regressions',
+                'use missing="drop" to leave such rows out, or missing="nan" to flag their '
+                "regressions",
             )
 
 

@@ -14,7 +14,9 @@ from gpuols.errors import InputError, InputTypeError
 
 Progress = bool | Callable[[int, int], object]
 
-MISSING = ("nan", "raise")
+MISSING = ("nan", "drop", "raise")
+SOLVERS = ("auto", "cholesky", "accurate")
+SINGULAR = ("drop", "min_norm", "nan", "raise")
 DEVICES = ("auto", "cpu", "cpu:numpy", "cpu:numba", "cuda")
 THREADS_VARIABLE = "GPUOLS_NUM_THREADS"
 
@@ -25,7 +27,9 @@ class Options:
 
     add_intercept: bool = False
     missing: str = "nan"
+    solver: str = "auto"
     tol: float = 1e-10
+    singular: str = "drop"
     device: str = "auto"
     batch_size: int | None = None
     progress: Progress = False
@@ -35,7 +39,9 @@ class Options:
         """Check every value."""
         _check_flag("add_intercept", self.add_intercept)
         _check_choice("missing", self.missing, MISSING)
+        _check_choice("solver", self.solver, SOLVERS)
         _check_tolerance(self.tol)
+        _check_choice("singular", self.singular, SINGULAR)
         _check_device(self.device)
         _check_batch_size(self.batch_size)
         _check_progress(self.progress)

@@ -19,6 +19,8 @@ _READ_MOST = 4096  # regressions
 _READ_LEAST = 2**18  # numbers read: fewer are not worth a task
 _SOLVE = 16384  # regressions
 _TILES_MOST = 256
+_PRECISE = 6  # times the temporaries in double-double
+_MASKED_LEAST = 32  # responses: fewer take as long
 
 Report = Callable[[int, int], object]
 
@@ -47,7 +49,9 @@ def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list
     return ranges(count, batch_size or _step(count, each, least, _READ_MOST))
 
 
-def solving(count: int, *, k: int, m: int, batch_size: int | None) -> list[slice]:
+def solving(
+    count: int, *, k: int, m: int, batch_size: int | None, precise: bool = False
+) -> list[slice]:
     """Ranges of regressions to solve together.
 
     They are long: each step of a solution is one short NumPy call over the range, and threads
@@ -62,17 +66,21 @@ def solving(count: int, *, k: int, m: int, batch_size: int | None) -> list[slice
         Columns and responses of each.
     batch_size : int or None
         Regressions a chunk, instead of what the budget allows.
+    precise : bool
+        Whether in double-double.
 
     Returns
     -------
     list of slice
         Ranges that cover ``range(count)``.
     """
-    each = 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40)
+    each = 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40) * (_PRECISE if precise else 1)
     return ranges(count, batch_size or _step(count, each, _SOLVE, _SOLVE))
 
 
-def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[slice]:
+def column_chunks(
+    m: int, *, k: int, n: int, batch_size: int | None, precise: bool = False
+) -> list[slice]:
     """Ranges of responses that share a design, cut on tiles of columns.
 
     Parameters
@@ -83,19 +91,43 @@ def column_chunks(m: int, *, k: int, n: int, batch_size: int | None) -> list[sli
         Columns and rows of the design.
     batch_size : int or None
         Responses a chunk, rounded up to whole tiles.
+    precise : bool
+        Whether in double-double.
 
     Returns
     -------
     list of slice
         Ranges that cover ``range(m)``.
     """
-    each = TILE * 8 * (12 * k + 60)
+    each = TILE * 8 * (12 * k + 60) * (_PRECISE if precise else 1)
     count = -(-m // TILE)
     step = _step(count, each, _READ_LEAST // max(TILE * n, 1), _TILES_MOST)
     if batch_size is not None:
         step = -(-batch_size // TILE)
     tiles = ranges(count, step)
     return [slice(part.start * TILE, min(part.stop * TILE, m)) for part in tiles] or [slice(0, 0)]
+
+
+def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list[slice]:
+    """Ranges of responses on one design, each with weights or missing rows of its own.
+
+    Parameters
+    ----------
+    count : int
+        Number of responses.
+    n, k : int
+        Rows and columns of the design.
+    batch_size : int or None
+        Responses a chunk, instead of what the budget allows.
+
+    Returns
+    -------
+    list of slice
+        Ranges that cover ``range(count)``.
+    """
+    each = 16 * (k + 4) ** 2
+    least = max(_MASKED_LEAST, _READ_LEAST // max(n, 1))
+    return ranges(count, batch_size or _step(count, each, least, _SOLVE))
 
 
 def _step(count: int, each: int, least: int, most: int) -> int:

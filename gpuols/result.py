@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuols import contrasts, inference, prediction, storage, summary
+from gpuols import contrasts, inference, prediction, storage, summary, units
 from gpuols.contrasts import Contrast
 from gpuols.errors import FitError, InputError, Status
 from gpuols.selection import picker
@@ -35,9 +35,24 @@ class Result(Statistics):
         L+(m,p,p)
             The matrices.
         """
-        plain = self._plain
-        cov = plain.scale[..., None, None] * plain.normalized_cov[..., None, :, :]
-        return self._give(cov, axis=-3)
+        return self._give(self._plain._cov(np.eye(len(self.terms))), axis=-3)
+
+    def _cov(self, weights: Any, less: Any = 0) -> Any:
+        """Covariance of combinations (r,p) of the coefficients over 2^less, L+(m,r,r).
+
+        Exponents `less` are L+(r,m), and only looked at where the moments have units.
+        """
+        own, m = self._moments.units, self._moments.m
+        with np.errstate(all="ignore"):
+            if own is None:
+                return self.scale[..., None, None] * self._covariance(weights)[..., None, :, :]
+            found = np.empty((*self._moments.lead, m, len(weights), len(weights)))
+            for j, scale in enumerate(np.moveaxis(self._in_units.scale, -1, 0)):
+                raised = own[..., len(self.terms) - self._intercept + j] + own[..., -1] // 2
+                exponent = np.broadcast_to(raised[..., None], (*raised.shape, len(weights)))
+                exponent = exponent - np.broadcast_to(less, (*exponent.shape, m))[..., j]
+                found[..., j, :, :] = scale[..., None, None] * self._covariance(weights, exponent)
+            return found
 
     def conf_int(self, alpha: float = 0.05) -> Any:
         """Confidence intervals of the coefficients.
@@ -63,7 +78,8 @@ class Result(Statistics):
         quantile = inference.t_quantile(float(alpha) / 2.0, plain.df_resid[..., None, :])
         with np.errstate(all="ignore"):
             reach = -quantile * plain.bse
-        return self._give(np.stack([plain.params - reach, plain.params + reach], axis=-1), axis=-2)
+            ends = np.stack([plain.params - reach, plain.params + reach], axis=-1)
+        return self._give(ends, axis=-2)
 
     def t_test(self, R: Any) -> Contrast:
         """Test each of some linear combinations of the coefficients against zero.
@@ -98,8 +114,19 @@ class Result(Statistics):
     def _test(self, combinations: Any, test: Callable[..., Contrast]) -> Contrast:
         plain = self._plain
         weights = contrasts.read(combinations, len(self.terms))
-        cov = plain.scale[..., None, None] * plain._covariance(weights)[..., None, :, :]
-        return test(weights, plain.params, cov, plain.df_resid).map(self._give)
+        less, part = np.zeros(1, np.int64), plain._moments
+        if part.units is not None:
+            size = units.magnitude(weights, part.units, part.m, self._intercept)
+            less = size[..., None] + part.units[..., None, part.k : -1]
+        cov = plain._cov(weights, less)
+        return test(weights, plain.params, cov, less, plain.df_resid).map(self._give)
+
+    @property
+    def _usable(self) -> Any:
+        """Coefficients L+(p,m), zero for dropped ones."""
+        params = self._shown.params
+        unknown = np.isnan(params)
+        return np.where(unknown & ~unknown.all(axis=-2, keepdims=True), 0.0, params)
 
     def predict(self, X: Any, groups: Any = None) -> Any:
         """Fitted values at new rows.
@@ -107,7 +134,7 @@ class Result(Statistics):
         Parameters
         ----------
         X : (..., n, k)
-            Regressors, leading axes as L; (N, k) with groups.
+            Regressors, leading axes as L; (N, k) with groups. A dropped coefficient counts as zero.
         groups : array-like, optional
             Key of each row, where the fit had groups; an unseen key gives NaN.
 
@@ -116,8 +143,7 @@ class Result(Statistics):
         L+(n,m), or (N,m) with groups
             The values.
         """
-        plain = self._plain
-        return self._give(prediction.predict(X, plain.params, self._intercept, self.keys, groups))
+        return self._hand(prediction.predict(X, self._usable, self._intercept, self.keys, groups))
 
     def resid(self, X: Any, y: Any, groups: Any = None) -> Any:
         """Residuals y - predict(X).
@@ -136,9 +162,8 @@ class Result(Statistics):
         L+(n,m), or (N,m) with groups
             The residuals.
         """
-        plain = self._plain
-        fitted = prediction.predict(X, plain.params, self._intercept, self.keys, groups)
-        return self._give(prediction.residuals(y, fitted, self.single))
+        fitted = prediction.predict(X, self._usable, self._intercept, self.keys, groups)
+        return self._hand(prediction.residuals(y, fitted, self.single))
 
     def check(self) -> Self:
         """Raise unless every regression is OK.
@@ -153,14 +178,14 @@ class Result(Statistics):
         FitError
             Naming how many are not, the first few, and what to do.
         """
-        status = self._plain.status
+        status = self._shown.status
         if (status != Status.OK).any():
             raise FitError(summary.complaint(status, self.keys, self.single))
         return self
 
     def summary(self) -> str:
         """Table of the coefficients of one regression, or an overview of many."""
-        return summary.summarize(self._plain)
+        return summary.summarize(self._shown)
 
     def __repr__(self) -> str:
         """Counts of statuses."""
@@ -169,44 +194,50 @@ class Result(Statistics):
 
     def __len__(self) -> int:
         """Number of regressions along the first axis of L, or of responses where L = ()."""
-        if self._moments.lead:
-            return self._moments.lead[0]
+        if self._moments.batch:
+            return self._moments.batch[0]
         if self.single:
             raise TypeError("a single regression has no length")
-        return self._moments.m
+        return int(self._shown.status.shape[-1])
 
     def __getitem__(self, where: Any) -> Self:
         """Some of the regressions, indexed along L, or along the responses where L = ()."""
-        if not self._moments.lead:
+        if not self._moments.batch:
             return self._some_responses(where)
-        pick = picker(self._moments.lead, where)
+        pick = picker(self._moments.batch, where)
         keys = self.keys
         if isinstance(keys, tuple):
             keys = tuple(key[where] for key in keys)
         elif keys is not None:
             keys = keys[where]
-        return replace(
-            self,
-            keys=keys,
-            _moments=self._moments.map(pick),
-            _solution=self._solution.map(pick),
-            _ridge=pick(self._ridge),
-        )
+        return replace(self, keys=keys, **self._mapped(pick))
+
+    def _mapped(self, pick: Callable[[Any], Any]) -> dict[str, Any]:
+        """Fields that hold numbers, every array changed by one function."""
+        chosen = pick(np.arange(self._ridge.size).reshape(self._ridge.shape))
+        return {
+            "_moments": self._moments.map(pick),
+            "_solution": self._solution.map(pick),
+            "_ridge": pick(self._ridge),
+            "_refined": self._refined and self._refined.take(chosen.ravel()),
+        }
 
     def _some_responses(self, where: Any) -> Self:
         if self.single:
             raise TypeError("a single regression has nothing to index")
-        chosen = np.arange(self._moments.m)[where]
-        columns, named = np.atleast_1d(chosen), self._moments.responses
-        return replace(
-            self,
-            single=np.ndim(chosen) == 0,
-            _moments=replace(
-                self._moments.take_responses(columns),
-                responses=tuple(named[i] if named else f"y{i}" for i in columns),
-            ),
-            _solution=self._solution.take_responses(columns),
-        )
+        chosen = np.arange(len(self))[where]
+        columns, single = np.atleast_1d(chosen), np.ndim(chosen) == 0
+        if self.apart:
+            numbers = self._mapped(lambda a: a[chosen])
+        else:
+            numbers = {
+                "_moments": self._moments.take_responses(columns),
+                "_solution": self._solution.take_responses(columns),
+            }
+        apart, named = self.apart and not single, self._moments.responses
+        names = tuple(named[i] if named else f"y{i}" for i in columns)
+        numbers["_moments"] = replace(numbers["_moments"], responses=names, apart=apart)
+        return replace(self, single=single, apart=apart, **numbers)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the result to one .npz file, whole or not at all.

@@ -6,8 +6,8 @@ and what to do.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,21 @@ class Rows:
     def m(self) -> int:
         """Responses."""
         return int(self.y.shape[-1])
+
+    def by_response(self) -> Self:
+        """Each response with a copy of the rows of its own: L becomes L+(m,), without copies.
+
+        X without leading axes stays so: one design.
+        """
+        x, w = self.x, self.weights
+        return replace(
+            self,
+            x=x if x.ndim == 2 else x[..., None, :, :],
+            y=np.moveaxis(self.y, -1, -2)[..., None],
+            weights=w if w is None or w.ndim == 1 else w[..., None, :],
+            lead=(*self.lead, self.m),
+            single=True,
+        )
 
     @property
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -165,7 +180,7 @@ def read_table(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Row
     return rows
 
 
-def read_ridge(ridge: Any, lead: tuple[int, ...]) -> Array:
+def read_ridge(ridge: Any, lead: tuple[int, ...], responses: int | None = None) -> Array:
     """Read the penalty and spread it over the batch.
 
     Parameters
@@ -174,10 +189,12 @@ def read_ridge(ridge: Any, lead: tuple[int, ...]) -> Array:
         Penalty, not negative.
     lead : tuple of int
         Shape L.
+    responses : int, optional
+        Number of responses, where each is to have its own copy.
 
     Returns
     -------
-    L
+    L, or L+(m,)
         The penalties.
 
     Raises
@@ -191,7 +208,7 @@ def read_ridge(ridge: Any, lead: tuple[int, ...]) -> Array:
             "ridge", "a negative or non-finite penalty", "numbers >= 0", "use ridge=0.0 for none"
         )
     try:
-        return np.broadcast_to(value, lead)
+        spread = np.broadcast_to(value, lead)
     except ValueError:
         raise InputError(
             "ridge",
@@ -199,6 +216,7 @@ def read_ridge(ridge: Any, lead: tuple[int, ...]) -> Array:
             f"a scalar or a shape that broadcasts to {lead}",
             "give one penalty, or one for each regression",
         ) from None
+    return spread if responses is None else np.broadcast_to(spread[..., None], (*lead, responses))
 
 
 def _check_axes(x: NDArray[Any], y: NDArray[Any]) -> None:

@@ -4,7 +4,6 @@ Inside, arrays are NumPy with an axis of responses always there; what is handed 
 caller's kind of array, without that axis where y came without it. Names are statsmodels'.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,11 +12,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols import arrays, inference, plan
-from gpuols.engines import choose
+from gpuols import arrays, covariance, inference, units
 from gpuols.engines.solution import Solution
 from gpuols.errors import Status
 from gpuols.moments import Moments
+from gpuols.refined import Refined
 
 Array = NDArray[Any]
 Keys = Array | tuple[Array, ...] | None
@@ -32,6 +31,10 @@ def _statistic(function: Callable[[Any], Array]) -> cached_property[Any]:
         if plain is not self:
             return self._give(getattr(plain, name))
         with np.errstate(all="ignore"):
+            part = self._moments
+            if part.units is not None and name in units.SCALED:
+                value = getattr(self._in_units, name)
+                return units.scale_back(name, value, part.units, part.m, self._intercept)
             return function(self)
 
     get.__doc__ = function.__doc__
@@ -56,6 +59,11 @@ class Statistics:
         Whether y came without an axis of responses.
     tol : float
         Largest error bound that was called OK.
+    singular : str
+        What redundant columns got.
+    apart : bool
+        Whether every response has rows of its own: then moments and solution are those of a
+        batch of shape L+(m,), of one response each, handed out as if they shared a design.
     """
 
     engine: str
@@ -64,18 +72,41 @@ class Statistics:
     kind: str
     single: bool
     tol: float
+    singular: str
     _moments: Moments
     _solution: Solution
     _ridge: Array
+    apart: bool = False
+    _refined: Refined | None = None
 
     @cached_property
     def _plain(self) -> Self:
+        """NumPy arrays as moments and solution have them, with an axis of responses."""
+        if not self.apart:
+            return self._shown
+        return replace(self, kind=arrays.NUMPY, apart=False)
+
+    @cached_property
+    def _shown(self) -> Self:
+        """NumPy arrays as they are handed out, with an axis of responses."""
         if self.kind == arrays.NUMPY and not self.single:
             return self
         return replace(self, kind=arrays.NUMPY, single=False)
 
+    @cached_property
+    def _in_units(self) -> Self:
+        """The same regressions, with columns, responses and weights in the moments' own units."""
+        return replace(self, _moments=replace(self._moments, units=None))
+
     def _give(self, array: Array, axis: int = -1) -> Any:
-        """Hand out an array whose `axis` counts responses."""
+        """Hand out an array of `_plain` whose `axis` counts responses."""
+        if self.apart:
+            last = len(self._moments.batch)
+            return arrays.give(np.moveaxis(array.take(0, axis=axis), last, axis), self.kind)
+        return self._hand(array, axis)
+
+    def _hand(self, array: Array, axis: int = -1) -> Any:
+        """Hand out an array of `_shown` whose `axis` counts responses."""
         return arrays.give(array.take(0, axis=axis) if self.single else array, self.kind)
 
     def _by_response(self, array: Array) -> Array:
@@ -84,7 +115,7 @@ class Statistics:
     @cached_property
     def responses(self) -> tuple[str, ...]:
         """Names of the m responses."""
-        named, count = self._moments.responses, self._moments.m
+        named, count = self._moments.responses, self._shown.status.shape[-1]
         if named is not None:
             return named
         return ("y",) if self._moments.single else tuple(f"y{j}" for j in range(count))
@@ -101,8 +132,8 @@ class Statistics:
     @_statistic
     def bse(self) -> Array:
         """Standard errors of the coefficients; L+(p,m)."""
-        squared = self._solution.variances[..., None] * self.scale[..., None, :]
-        return np.asarray(np.sqrt(squared, out=squared))
+        roots = np.sqrt(self._solution.variances), np.sqrt(self.scale)
+        return np.asarray(roots[0][..., None] * roots[1][..., None, :])
 
     @_statistic
     def tvalues(self) -> Array:
@@ -186,7 +217,10 @@ class Statistics:
     def llf(self) -> Array:
         """Log-likelihood at the maximum over the variance; L+(m,)."""
         n = np.where(self.nobs > 0, self.nobs, np.nan)
-        spread = np.log(2.0 * np.pi * self.ssr / n) + 1.0
+        spread = np.log(2.0 * np.pi * self._in_units.ssr / n) + 1.0
+        if self._moments.units is not None:
+            exponent = units.exponent_of_squares(self._moments.units, self._moments.m)
+            spread = spread + np.log(2.0) * exponent
         return np.asarray(0.5 * (self._by_response(self._moments.sum_log_w) - n * spread))
 
     @_statistic
@@ -229,22 +263,24 @@ class Statistics:
     def error_bound(self) -> Array:
         """Bound on every number's error in units of max(|coefficient|, SE), inf if none; L+(m,).
 
-        It bounds the relative error of every standard error, too.
+        It bounds the relative error of every standard error, too; where the fit is exact, so that
+        they are zero, their error in units of the coefficients. With singular="min_norm" it is
+        that of the fit, not of the choice of the shortest solution.
         """
         return self._solution.error_bound
 
+    @_statistic
+    def solved_precisely(self) -> Array:
+        """Whether summed and solved in double-double; L+(m,)."""
+        return self._solution.precise
+
     @cached_property
     def normalized_cov(self) -> Any:
-        """Covariance of the coefficients divided by `scale`; L+(p,p)."""
+        """Covariance divided by `scale`; L+(p,p), L+(m,p,p) where rows differ by response."""
         return arrays.give(self._covariance(np.eye(len(self.terms))), self.kind)
 
-    def _covariance(self, weights: Array) -> Array:
+    def _covariance(self, weights: Array, exponent: Array | None = None) -> Array:
         """Covariance of combinations (r,p) of the coefficients divided by `scale`; L+(r,r)."""
-        lead, r = self._moments.lead, len(weights)
-        flat, ridge = self._moments.reshape((math.prod(lead),)), self._ridge.reshape(-1)
-        found = np.empty((ridge.size, r, r))
-        engine = choose(self.engine)
-        for span in plan.solving(ridge.size, k=max(flat.k, r), m=1, batch_size=None):
-            found[span] = engine.unscaled_covariance(flat[span], ridge[span], weights)
-        known = np.isfinite(self._solution.variances.sum(axis=-1))
-        return np.where(known[..., None, None], found.reshape((*lead, r, r)), np.nan)
+        fitted = self._moments, self._refined, self._ridge
+        found = covariance.unscaled(self.engine, self.singular, *fitted, weights, exponent)
+        return covariance.without(found, np.isnan(self._solution.variances), weights)

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from gpuols.arrays import NUMPY
 from gpuols.engines.solution import Solution
 from gpuols.errors import InputError, InputTypeError
-from gpuols.moments import Low, Moments
+from gpuols.moments import Moments
+from gpuols.refined import Refined
 from gpuols.selection import listed
+from gpuols.sums import Low
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
@@ -44,6 +46,10 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
             _collect("moments", value, found, words)
         elif name == "_solution":
             _collect("solution", value, found, words)
+        elif name == "_refined":
+            if value is not None:
+                found["refined.places"] = value.places
+                _collect("refined.moments", value.moments, found, words)
         elif name == "keys":
             words["keys"] = _pack_keys(value, found)
         elif isinstance(value, np.ndarray):
@@ -94,28 +100,37 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
 def _fields(found: dict[str, NDArray[Any]], words: dict[str, Any]) -> dict[str, Any]:
     if words.pop("format") != _FORMAT:
         raise ValueError("another format")
-    moments, low, solution = (
-        _restore(name, found, words) for name in ("moments", "low", "solution")
-    )
+    solution = Solution(**_restore("solution", found, words))
+    moments = _restore_moments("moments", found, words)
+    refined = None
+    if "refined.places" in found:
+        places = found.pop("refined.places")
+        refined = Refined(places, _restore_moments("refined.moments", found, words))
     keys = _unpack_keys(words.pop("keys"), found)
     return {
         **{name: tuple(v) if isinstance(v, list) else v for name, v in words.items()},
         **found,
         "kind": NUMPY,
         "keys": keys,
-        "_moments": Moments(**moments, low=Low(**low) if low else None),
-        "_solution": Solution(**solution),
+        "_moments": moments,
+        "_solution": solution,
+        "_refined": refined,
     }
 
 
 def _collect(group: str, part: Any, found: dict[str, NDArray[Any]], words: dict[str, Any]) -> None:
     for name, value in vars(part).items():
         if isinstance(value, Low):
-            _collect("low", value, found, words)
+            _collect(f"{group}.low", value, found, words)
         elif isinstance(value, (np.ndarray, np.generic)):
             found[f"{group}.{name}"] = np.asarray(value)
         elif value is not None:
             words[f"{group}.{name}"] = value
+
+
+def _restore_moments(group: str, found: dict[str, NDArray[Any]], words: dict[str, Any]) -> Moments:
+    low = _restore(f"{group}.low", found, words)
+    return Moments(**_restore(group, found, words), low=Low(**low) if low else None)
 
 
 def _restore(group: str, found: dict[str, NDArray[Any]], words: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +138,7 @@ def _restore(group: str, found: dict[str, NDArray[Any]], words: dict[str, Any]) 
     for source in (found, words):
         for name in [name for name in source if name.startswith(f"{group}.")]:
             value = source.pop(name)
-            taken[name.partition(".")[2]] = tuple(value) if isinstance(value, list) else value
+            taken[name.rpartition(".")[2]] = tuple(value) if isinstance(value, list) else value
     return taken
 
 

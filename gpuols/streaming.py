@@ -12,7 +12,7 @@ from gpuols.errors import InputError, InputTypeError
 from gpuols.moments import Moments
 from gpuols.options import Options, Progress
 from gpuols.problems import batch
-from gpuols.problems.pipeline import Job, answer_moments
+from gpuols.problems.pipeline import Answer, Job, answer_moments
 from gpuols.result import Result
 from gpuols.rows import read_names, read_ridge, read_rows
 
@@ -24,6 +24,7 @@ def moments(
     weights: Any = None,
     add_intercept: bool = False,
     missing: str = "nan",
+    solver: str = "auto",
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = False,
@@ -43,8 +44,12 @@ def moments(
         As in `fit`.
     add_intercept : bool
         As in `fit`; it decides what the moments are about.
-    missing : {"nan", "raise"}
-        As in `fit`.
+    missing : {"nan", "drop", "raise"}
+        As in `fit`. With "drop" and an axis of responses, the arrays of the result have a shape
+        of L+(m,), of one response each.
+    solver : {"auto", "cholesky", "accurate"}
+        "accurate" sums in double-double, so that `fit_moments` solves and decides rank in it;
+        the others in double, since the rows can't be looked at again.
     device : str
         As in `fit`.
     batch_size : int, optional
@@ -78,7 +83,13 @@ def moments(
     array([1.25 , 1.929])
     """
     options = Options(
-        add_intercept, missing, device=device, batch_size=batch_size, progress=progress, names=names
+        add_intercept,
+        missing,
+        solver,
+        device=device,
+        batch_size=batch_size,
+        progress=progress,
+        names=names,
     )
     rows = read_rows(X, y, weights, names)
     return reduce_rows(rows, options, batch.answer)
@@ -90,6 +101,7 @@ def fit_moments(
     add_intercept: bool | None = None,
     ridge: Any = 0.0,
     tol: float = 1e-10,
+    singular: str = "drop",
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = False,
@@ -107,6 +119,9 @@ def fit_moments(
         As in `fit`.
     tol : float
         As in `fit`.
+    singular : {"drop", "min_norm", "nan", "raise"}
+        As in `fit`; redundant columns are known where the moments were formed with
+        solver="accurate".
     device : str
         As in `fit`.
     batch_size : int, optional
@@ -123,7 +138,7 @@ def fit_moments(
 
     Raises
     ------
-    InputError, InputTypeError, DeviceError
+    InputError, InputTypeError, DeviceError, FitError
         As `fit`.
     """
     if not isinstance(moments, Moments):
@@ -134,6 +149,7 @@ def fit_moments(
     options = Options(
         centered if add_intercept is None else add_intercept,
         tol=tol,
+        singular=singular,
         device=device,
         batch_size=batch_size,
         progress=progress,
@@ -146,6 +162,8 @@ def fit_moments(
             f"{centered}, as the moments were formed",
             f"form them with gpuols.moments(..., add_intercept={add_intercept})",
         )
-    job = Job(choose(device), options, read_ridge(ridge, moments.lead))
+    responses = moments.lead[-1] if moments.apart else None
+    job = Job(choose(device), options, read_ridge(ridge, moments.batch, responses))
     named = replace(moments, terms=read_names(names, moments.terms, moments.k))
-    return wrap(named, answer_moments(job, moments, plan.reporter(progress)), job, NUMPY)
+    solution = answer_moments(job, moments, plan.reporter(progress))
+    return wrap(Answer(named, solution), job, NUMPY)

@@ -5,11 +5,12 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import judging
 import numpy as np
-import oracle
 import pytest
 import statsmodels.api as sm
-from problems import CASES, Case, Regression, changed, gauss, regressions, scaled, with_zeros
+from case import Case, Regression, changed, gauss, regressions, scaled, with_zeros
+from problems import CASES
 
 import gpuols
 from gpuols import Status
@@ -39,12 +40,14 @@ class Answer(NamedTuple):
     error_bound: np.ndarray
 
 
-def answer(result: gpuols.Result, place: tuple[int, ...]) -> Answer:
-    def take(name: str) -> np.ndarray:
-        array = np.asarray(getattr(result, name))
-        return (array[..., None] if result.single else array)[place]
+def take(result: gpuols.Result, regression: Regression, name: str) -> np.ndarray:
+    array = np.asarray(getattr(result, name))
+    full = array[..., None] if result.single else array
+    return full[regression.place][..., regression.responses]
 
-    return Answer(*map(take, Answer._fields))
+
+def answer(result: gpuols.Result, regression: Regression) -> Answer:
+    return Answer(*(take(result, regression, name) for name in Answer._fields))
 
 
 # Statuses.
@@ -66,72 +69,36 @@ def test_status(case):
 # Numbers.
 
 
-def solve_exactly(regression: Regression, which: np.ndarray) -> oracle.Exact:
-    """Exact answers for some of the responses."""
-    return oracle.solve(
-        regression.X,
-        regression.y[:, which],
-        regression.weights,
-        add_intercept=regression.add_intercept,
-        ridge=regression.ridge,
-    )
-
-
-@cache
-def exact_answers(case: Case) -> list[tuple[Regression, np.ndarray, oracle.Exact]]:
-    """Regressions whose numbers promise something, which responses, and what they should be."""
-    answers = []
-    for regression in regressions(case.data(), case.options):
-        found = answer(fitted(case), regression.place)
-        rough = (found.status == Status.UNTRUSTED) & (found.error_bound < 1e-3)
-        promising = (found.status == Status.OK) | rough
-        if promising.any():
-            answers.append((regression, promising, solve_exactly(regression, promising)))
-    return answers
+SOLVERS = ("auto", "accurate", "cholesky")
 
 
 @every_case
-def test_numbers_are_within_their_bound(case):
-    for regression, which, exact in exact_answers(case):
-        found = answer(fitted(case), regression.place)
-        bound = found.error_bound[which]
-        of_params = oracle.relative_error(found.params[:, which], exact.params, exact.bse)
-        of_bse = oracle.relative_error(found.bse[:, which], exact.bse, 0.0)
-        assert (of_params <= bound).all()
-        assert (of_bse <= bound).all()
-
-
-@every_case
-def test_sums_of_squares(case):
-    result = fitted(case)
-    for regression, which, exact in exact_answers(case):
-        bound = answer(result, regression.place).error_bound[which]
-        # Without an intercept the sums are about zero: moving them to the mean costs digits.
-        lost = 0.0 if regression.add_intercept else 1e-13 * exact.uncentered_tss
-        slack = 2.1 * bound + 1e-13
-        for name, lost_too in (("ssr", 0.0), ("centered_tss", lost), ("uncentered_tss", 0.0)):
-            array = getattr(result, name)
-            got = (array[..., None] if result.single else array)[regression.place][which]
-            want = getattr(exact, name)
-            assert (np.abs(got - want) <= slack * want + lost_too).all(), name
+def test_every_solver_answers_as_exact_arithmetic_does(case):
+    asked = list(regressions(case.data(), case.options))
+    for solver in SOLVERS:
+        X, y, weights = case.data()
+        options = {**case.options, "solver": solver}
+        said = judging.numbers(gpuols.fit(X, y, weights=weights, **options))
+        for each in asked:
+            mine = judging.said_of(said, each)
+            assert not judging.judge(each, mine, options).complaints, solver
 
 
 @every_case
 def test_ok_is_finite_and_within_tolerance_and_the_unknown_is_nan(case):
     result = fitted(case)
     for regression in regressions(case.data(), case.options):
-        found = answer(result, regression.place)
+        found = answer(result, regression)
         fine = found.status == Status.OK
         broken = found.status == Status.NONFINITE
         few = found.status == Status.TOO_FEW_ROWS
-        for numbers in (found.params, found.bse, found.ssr[None]):
+        for numbers in (found.params, found.bse):
             assert np.isfinite(numbers[:, fine]).all()
+        for numbers in (found.params, found.bse, found.ssr[None]):
             assert np.isnan(numbers[:, broken]).all()
         assert np.isnan(found.bse[:, few]).all()
-        if regression.nobs < regression.p:
-            assert np.isnan(found.params[:, few]).all()
         assert (found.error_bound[fine] <= result.tol).all()
-        assert (found.error_bound[fine] > 0.0).all() or not regression.p
+        assert (found.error_bound[fine] >= 0.0).all()
         assert np.isinf(found.error_bound[broken | few]).all()
 
 
@@ -142,24 +109,11 @@ EXACTLY_ENOUGH = [name for name in BY_NAME if "n=p" in name and "n=p+1" not in n
 def test_as_many_rows_as_coefficients_give_params_but_no_errors(name):
     case = BY_NAME[name]
     for regression in regressions(case.data(), case.options):
-        found = answer(fitted(case), regression.place)
-        exact = solve_exactly(regression, slice(None)).params
+        found = answer(fitted(case), regression)
+        exact = judging.solve(regression).params
         np.testing.assert_allclose(found.params, exact, rtol=1e-8, atol=1e-9)
         np.testing.assert_array_equal(found.ssr, 0.0)
         assert np.isnan(found.bse).all()
-
-
-PENALISED = [case for case in CASES if "ridge" in case.options]
-
-
-@pytest.mark.parametrize("case", PENALISED, ids=lambda case: case.name)
-def test_degrees_of_freedom_with_a_penalty(case):
-    result = fitted(case)
-    df = result.df_resid[..., None] if result.single else result.df_resid
-    for regression, which, exact in exact_answers(case):
-        error = np.abs(df[regression.place][which] - exact.df_resid)
-        bound = answer(result, regression.place).error_bound[which]
-        assert (error <= (2.0 * bound + 1e-13) * exact.df_resid).all()
 
 
 # Neighbours.
@@ -433,7 +387,8 @@ def test_every_statistic_can_be_read(case):
     result = fitted(case)
     p, m = (len(result.terms),), () if result.single else (len(result.responses),)
     lead = np.shape(result.status)[: np.ndim(result.status) - len(m)]
-    for name, tail in TAILS.items():
+    own_rows = {"normalized_cov": "m p p"} if result.apart else {}
+    for name, tail in (TAILS | own_rows).items():
         want = lead + sum(({"p": p, "m": m}[letter] for letter in tail.split()), ())
         assert np.shape(getattr(result, name)) == want, name
     for statistic in STATISTICS.values():

@@ -22,7 +22,9 @@ def normal(*shape, seed=0):
 
 ACCEPTED = {
     "add_intercept": [True, False],
-    "missing": ["nan", "raise"],
+    "missing": ["nan", "drop", "raise"],
+    "solver": ["auto", "cholesky", "accurate"],
+    "singular": ["drop", "min_norm", "nan", "raise"],
     "tol": [1e-10, 1, np.float64(1e-8), np.float32(1e-8), 5e-324, 1e300, np.int64(3)],
     "device": ["auto", "cpu", "cpu:numpy", "cpu:numba", "cuda", "cuda:0", "cuda:12"],
     "batch_size": [None, 1, 10**12, np.int64(5), np.uint8(7)],
@@ -32,6 +34,8 @@ ACCEPTED = {
 REFUSED = {
     "add_intercept": [0, 1, None, "yes", np.True_ + np.True_, 1.0],
     "missing": ["", "NaN", "drop it", None, 0, b"nan"],
+    "solver": ["", "Auto", "qr", "lu", None, 1, ["auto"]],
+    "singular": ["", "min-norm", "pinv", None, 0, ("drop",)],
     "tol": [0, -1e-10, np.nan, np.inf, -np.inf, "1e-8", None, True, 1j, [1e-8], np.ones(2)],
     "device": ["", "gpu", "cuda:", "cuda:-1", "cuda:1.0", "cuda:0:0", "CUDA", " cpu", None, 0],
     "batch_size": [0, -1, 1.0, 1.5, True, False, "10", np.float64(2), [1], np.inf],
@@ -61,7 +65,7 @@ def test_values_that_are_refused(name, value):
 def bad_type(name, value):
     if name == "names":
         return not (isinstance(value, list) and value == ["a", "a"])
-    if name == "missing" or isinstance(value, str):
+    if name in ("missing", "solver", "singular") or isinstance(value, str):
         return name in ("add_intercept", "tol", "batch_size", "progress")
     return not (
         (name == "tol" and type(value) in (int, float))
@@ -112,20 +116,38 @@ def test_options_are_checked_before_the_data_is_read():
 
 def test_a_tighter_tolerance_trusts_less():
     X = normal(30, 3) + 1e3
-    bound = gpuols.fit(X, normal(30, seed=1)).error_bound
+    bound = gpuols.fit(X, normal(30, seed=1), solver="cholesky").error_bound
     assert 0 < bound < 1e-8
     for tol, status in ((bound, gpuols.Status.OK), (bound / 2, gpuols.Status.UNTRUSTED)):
-        result = gpuols.fit(X, normal(30, seed=1), tol=tol)
+        result = gpuols.fit(X, normal(30, seed=1), tol=tol, solver="cholesky")
         assert result.status == status
         assert result.tol == tol
 
 
 def test_tolerance_changes_the_status_alone():
     X, y = normal(30, 3), normal(30, seed=1)
-    loose, tight = gpuols.fit(X, y), gpuols.fit(X, y, tol=1e-300)
+    loose, tight = (gpuols.fit(X, y, tol=tol, solver="cholesky") for tol in (1e-10, 1e-300))
     assert (loose.status, tight.status) == (gpuols.Status.OK, gpuols.Status.UNTRUSTED)
     for name in ("params", "bse", "ssr", "error_bound"):
         assert getattr(loose, name).tobytes() == getattr(tight, name).tobytes()
+
+
+def test_a_bound_above_the_tolerance_means_a_second_look():
+    X, y = normal(2, 30, 3) + np.array([0.0, 1e3])[:, None, None], normal(2, 30, seed=1)
+    easy, hard = gpuols.fit(X, y, solver="cholesky").error_bound
+    assert easy < hard
+    result = gpuols.fit(X, y, tol=(easy + hard) / 2)
+    assert result.solved_precisely.tolist() == [False, True]
+    assert result.status.tolist() == [0, 0]
+    assert result.error_bound[0] == easy
+    assert result.error_bound[1] < easy
+
+
+def test_no_tolerance_is_met_below_the_last_digit_of_a_double():
+    X, y = normal(30, 3), normal(30, seed=1)
+    result = gpuols.fit(X, y, tol=1e-16)
+    assert result.solved_precisely
+    assert result.status == gpuols.Status.UNTRUSTED
 
 
 def test_names_become_terms():

@@ -21,11 +21,14 @@ def test_every_regression_is_in_one_chunk(count, batch_size):
     reading = plan.reading(count, n=100, columns=5, batch_size=batch_size)
     solving = plan.solving(count, k=4, m=1, batch_size=batch_size)
     columns = plan.column_chunks(count, k=4, n=100, batch_size=batch_size)
-    for spans in (reading, solving, columns):
+    masked = plan.masked_chunks(count, n=100, k=4, batch_size=batch_size)
+    for spans in (reading, solving, columns, masked):
         assert covered(spans) == list(range(count))
     assert all(span.start % TILE == 0 for span in columns)
     if batch_size:
-        assert max(s.stop - s.start for s in [*reading, *solving, slice(0, 0)]) <= batch_size
+        assert (
+            max(s.stop - s.start for s in [*reading, *solving, *masked, slice(0, 0)]) <= batch_size
+        )
 
 
 def test_wide_regressions_are_solved_within_the_budget(monkeypatch):
@@ -51,6 +54,25 @@ def test_temporaries_stay_within_the_budget(shape, responses, monkeypatch):
     finally:
         tracemalloc.stop()
     assert result.status.any() == 0
+    assert peak - kept < plan.BUDGET
+
+
+@pytest.mark.parametrize(
+    ("lead", "n", "k", "m"),
+    [((), 200, 64, 4000), ((), 1_000_000, 3, 3), ((), 200, 3, 60_000), ((3,), 300, 3, 5000)],
+)
+def test_temporaries_of_a_fit_by_response_stay_within_the_budget(lead, n, k, m, monkeypatch):
+    monkeypatch.setenv(THREADS_VARIABLE, "2")
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((*lead, n, k)), rng.standard_normal((*lead, n, m))
+    y[..., ::9, 0] = np.nan
+    tracemalloc.start()
+    try:
+        moments = gpuols.moments(x, y, add_intercept=True, missing="drop")
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert moments.lead == (*lead, m)
     assert peak - kept < plan.BUDGET
 
 

@@ -371,7 +371,7 @@ def test_devices_that_are_there_run(device):
 REFUSED_MISSING = {
     "in X": (holed((4, 6, 2), (2, 1, 1), (3, 0, 0)), ROWS, None, "X|2 missing|(2, 1, 1)"),
     "in y": (BATCH, holed((4, 6), (1, 5)), None, "y|1 missing|(1, 5)"),
-    "in Y": (X, holed((6, 3), (0, 2), (4, 0), (4, 1)), None, "y|3 missing|(0, 2)"),
+    "in Y": (X, holed((6, 3), (0, 2), (4, 0), (4, 1)), None, 'y|3 missing|(0, 2)|missing="drop"'),
     "in weights": (X, y, holed(6, 3), "weights|1 missing|(3,)"),
     "X before y": (holed((6, 2), (5, 0)), holed(6, 0), None, "X|1 missing|(5, 0)"),
     "many": (holed((6, 2), ...), y, None, "X|12 missing|(0, 0)"),
@@ -388,7 +388,7 @@ def test_missing_raise_says_how_many_and_where_the_first_is(case):
     message = str(caught.value)
     argument, *others = words.split("|")
     assert message.startswith(f"{argument}: got ")
-    for word in (*others, 'missing="raise"', 'missing="nan"'):
+    for word in (*others, 'missing="raise"', 'missing="nan"', 'missing="drop"'):
         assert word in message
 
 

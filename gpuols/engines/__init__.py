@@ -23,9 +23,12 @@ class Engine(Protocol):
         x: Table,
         y: Table,
         weights: Table | None,
-        which: slice,
+        which: Any,
         *,
         centered: bool,
+        drop: bool,
+        precise: bool = False,
+        near: NDArray[np.float64] | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some regressions of a batch."""
@@ -37,9 +40,24 @@ class Engine(Protocol):
         weights: NDArray[Any] | None,
         design: Moments,
         *,
+        precise: bool = False,
+        near: NDArray[np.float64] | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some responses on a design they share."""
+
+    def moments_masked(
+        self,
+        x: NDArray[Any],
+        y: Table,
+        weights: Table | None,
+        which: slice,
+        *,
+        centered: bool,
+        drop: bool,
+        space: Workspace,
+    ) -> Moments:
+        """Moments of some responses on one design, with weights or missing rows of their own."""
 
     def moments_groups(
         self,
@@ -47,17 +65,40 @@ class Engine(Protocol):
         y: NDArray[Any],
         weights: NDArray[Any] | None,
         index: NDArray[np.int64],
+        responses: NDArray[np.int64] | None = None,
         *,
         centered: bool,
+        drop: bool,
+        precise: bool = False,
+        near: NDArray[np.float64] | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some groups of equal size."""
 
-    def solve(self, moments: Moments, ridge: NDArray[np.float64], tol: float) -> Solution:
+    def factor_design(
+        self, moments: Moments, ridge: NDArray[np.float64], *, singular: str = "drop"
+    ) -> Any:
+        """Factored designs, with their rank where the moments are in double-double."""
+
+    def solve(
+        self,
+        moments: Moments,
+        ridge: NDArray[np.float64],
+        *,
+        tol: float,
+        singular: str = "drop",
+        design: Any = None,
+    ) -> Solution:
         """Answers from moments."""
 
     def unscaled_covariance(
-        self, moments: Moments, ridge: NDArray[np.float64], weights: NDArray[np.float64]
+        self,
+        moments: Moments,
+        ridge: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        *,
+        singular: str = "drop",
+        exponent: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
         """Covariance of combinations of coefficients divided by the residual variance."""
 

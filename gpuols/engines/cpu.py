@@ -1,7 +1,9 @@
 """The NumPy engine: the specification of what every engine does.
 
 It reads rows into moments (`gram` for batches and groups, `shared` for many responses on one
-design), solves moments (`solution`), and spreads chunks over threads (`threads`).
+design, `masked` where each has weights or missing rows of its own, `precise` in double-double),
+factors designs (`design`), solves (`answers`, `solve`), and spreads chunks over threads
+(`threads`).
 """
 
 from typing import Any
@@ -10,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.gram import sum_batch
+from gpuols.engines.masked import sum_masked
+from gpuols.engines.precise import sum_precise, sum_shared_precise
 from gpuols.engines.shared import sum_shared
 from gpuols.engines.solution import Solution
-from gpuols.engines.solve import solve, unscaled_covariance
+from gpuols.engines.solve import factor_design, solve, unscaled_covariance
 from gpuols.engines.tables import Gathered, Table
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
@@ -21,8 +25,10 @@ from gpuols.moments import Moments
 __all__ = [
     "NAME",
     "Solution",
+    "factor_design",
     "moments_batch",
     "moments_groups",
+    "moments_masked",
     "moments_shared",
     "run",
     "solve",
@@ -36,9 +42,12 @@ def moments_batch(
     x: Table,
     y: Table,
     weights: Table | None,
-    which: slice,
+    which: Any,
     *,
     centered: bool,
+    drop: bool,
+    precise: bool = False,
+    near: NDArray[np.float64] | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some regressions of a batch.
@@ -51,10 +60,16 @@ def moments_batch(
         Responses.
     weights : (B, n) or None
         Inverse variances.
-    which : slice
-        The range of regressions wanted, b of them.
+    which : slice or (b,)
+        The regressions wanted; numbers only where `precise`.
     centered : bool
         Whether the model has an intercept.
+    drop : bool
+        Whether a row in which a value is missing, of any response, is left out.
+    precise : bool
+        Whether to sum in double-double.
+    near : (b, k+m), optional
+        Anchors instead of the medians of three rows, where `precise`.
     space : Workspace
         Buffers of the calling thread.
 
@@ -64,7 +79,9 @@ def moments_batch(
         L = (b,).
     """
     with np.errstate(all="ignore"):
-        return sum_batch(x, y, weights, which, centered=centered, space=space)
+        if precise:
+            return sum_precise(x, y, weights, which, centered=centered, drop=drop, near=near)
+        return sum_batch(x, y, weights, which, centered=centered, drop=drop, space=space)
 
 
 def moments_shared(
@@ -73,6 +90,8 @@ def moments_shared(
     weights: NDArray[Any] | None,
     design: Moments,
     *,
+    precise: bool = False,
+    near: NDArray[np.float64] | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some responses on a design they share.
@@ -86,7 +105,11 @@ def moments_shared(
     weights : (n,) or None
         Inverse variances.
     design : Moments
-        Moments of x alone, L = (), m = 0, from `moments_batch`.
+        Moments of x alone, L = (), m = 0, from `moments_batch`; in double-double if `precise`.
+    precise : bool
+        Whether to sum in double-double.
+    near : (m,), optional
+        Anchors of the responses instead of the medians of three rows, where `precise`.
     space : Workspace
         Buffers of the calling thread.
 
@@ -96,7 +119,49 @@ def moments_shared(
         L = (), m responses.
     """
     with np.errstate(all="ignore"):
+        if precise:
+            return sum_shared_precise(x, y, weights, design, near)
         return sum_shared(x, y, weights, design, space)
+
+
+def moments_masked(
+    x: NDArray[Any],
+    y: Table,
+    weights: Table | None,
+    which: slice,
+    *,
+    centered: bool,
+    drop: bool,
+    space: Workspace,
+) -> Moments:
+    """Moments of some responses on one design, each with weights or missing rows of its own.
+
+    They are those of `moments_batch` with x repeated for every response, formed faster.
+
+    Parameters
+    ----------
+    x : (n, k)
+        Regressors.
+    y : (B, n, 1)
+        Responses.
+    weights : (B, n) or None
+        Inverse variances.
+    which : slice
+        The range of responses wanted, b of them.
+    centered : bool
+        Whether the model has an intercept.
+    drop : bool
+        As in `moments_batch`.
+    space : Workspace
+        Buffers of the calling thread.
+
+    Returns
+    -------
+    Moments
+        L = (b,).
+    """
+    with np.errstate(all="ignore"):
+        return sum_masked(x, y, weights, which, centered=centered, drop=drop, space=space)
 
 
 def moments_groups(
@@ -104,8 +169,12 @@ def moments_groups(
     y: NDArray[Any],
     weights: NDArray[Any] | None,
     index: NDArray[np.int64],
+    responses: NDArray[np.int64] | None = None,
     *,
     centered: bool,
+    drop: bool,
+    precise: bool = False,
+    near: NDArray[np.float64] | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some groups of equal size: a batch whose rows are gathered by number.
@@ -120,8 +189,10 @@ def moments_groups(
         Inverse variances.
     index : (g, n)
         Row numbers of each group.
-    centered : bool
-        Whether the model has an intercept.
+    responses : (g,), optional
+        The one response of each group, a column of y; without it, all m.
+    centered, drop, precise, near
+        As in `moments_batch`.
     space : Workspace
         Buffers of the calling thread.
 
@@ -133,9 +204,12 @@ def moments_groups(
     gathered = None if weights is None else Gathered(weights, index)
     return moments_batch(
         Gathered(x, index),
-        Gathered(y, index),
+        Gathered(y, index, responses),
         gathered,
         slice(0, len(index)),
         centered=centered,
+        drop=drop,
+        precise=precise,
+        near=near,
         space=space,
     )

@@ -11,7 +11,7 @@ runs are k long; X apart from [1, y], whose k x k and 2 x k products together ta
 the one square, the more so on two threads. With many responses the square of y is left out.
 
 Pieces of `bound.PIECE` rows are summed as a tree, blocks within a piece by halving. A row of
-zero weight is not there, whatever it holds.
+zero weight is not there, whatever it holds; nor, with `drop`, is one in which a value is missing.
 """
 
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines.anchors import anchors, present
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import TreeSum, Workspace, fold
 from gpuols.moments import Moments
@@ -27,6 +28,7 @@ from gpuols.numerics.lanes import to_last
 from gpuols.selection import ranges
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 # Bytes of rows in one buffer: shorter calls make threads wait for one another.
 _BUFFER = 2**22
@@ -45,6 +47,7 @@ def sum_batch(
     which: slice,
     *,
     centered: bool,
+    drop: bool,
     space: Workspace,
 ) -> Moments:
     """Moments of some regressions of a batch; arguments as `cpu.moments_batch`."""
@@ -55,23 +58,32 @@ def sum_batch(
     for start in range(which.start, which.stop, step):
         some = slice(start, min(start + step, which.stop))
         place = slice(start - which.start, some.stop - which.start)
-        out.store(place, _sum_some(x, y, weights, some, centered, space))
-    return _centre(out)
+        out.store(place, _sum_some(x, y, weights, some, centered, drop, space))
+    return centre(out)
 
 
 def _sum_some(
-    x: Table, y: Table, weights: Table | None, which: slice, centered: bool, space: Workspace
+    x: Table,
+    y: Table,
+    weights: Table | None,
+    which: slice,
+    centered: bool,
+    drop: bool,
+    space: Workspace,
 ) -> Moments:
     """Sums about the anchor of a few regressions."""
     rows, k, m = x.shape[1], x.shape[2], y.shape[2]
     count = which.stop - which.start
     anchor_x, anchor_y = np.zeros((count, k)), np.zeros((count, m))
+    there = present(x, y, weights, which) if drop else None
     if centered and rows:
-        anchor_x, anchor_y = _anchors(x, y, weights, which)
+        anchor_x, anchor_y = anchors(x, y, weights, which, there)
     runs = ranges(m, _WIDE) or [slice(0, 0)]
     trees = [TreeSum() for _ in runs]
     for piece in ranges(rows, PIECE) or [slice(0, 0)]:
         w = None if weights is None else np.array(weights[which, piece], np.float64, order="C")
+        if there is not None:
+            w = np.where(there[:, piece], 1.0 if w is None else w, 0.0)
         x_piece, y_piece = x[which, piece], y[which, piece]
         for run, tree in zip(runs, trees, strict=True):
             tree.add(*_sum_piece(x_piece, y_piece[..., run], w, anchor_x, anchor_y[:, run], space))
@@ -120,7 +132,7 @@ def _sum_piece(
         products = _multiply(left[:, :, : 1 + k], z)
         squares = fold(np.vecdot(left[:, :, others], z[:, :, others]), 1)
     return (
-        *_count(w, count, rows),
+        *count_rows(w, count, rows),
         products[:, 0, own],
         products[:, own, own],
         products[:, 0, others],
@@ -178,7 +190,7 @@ def _weigh(z: Array, w: Array, space: Workspace) -> Array:
     return np.multiply(z, blocked, out=space.array("wz", z.shape))
 
 
-def _count(w: Array | None, count: int, rows: int) -> tuple[Array, Array, Array]:
+def count_rows(w: Array | None, count: int, rows: int) -> tuple[Array, Array, Array]:
     """Rows of positive weight, sum of the weights, sum of their logarithms."""
     if w is None:
         return np.full(count, float(rows)), np.full(count, float(rows)), np.zeros(count)
@@ -187,41 +199,7 @@ def _count(w: Array | None, count: int, rows: int) -> tuple[Array, Array, Array]
     return present.sum(axis=1).astype(np.float64), w.sum(axis=1), logs.sum(axis=1)
 
 
-def _anchors(x: Table, y: Table, weights: Table | None, which: slice) -> tuple[Array, Array]:
-    """Column medians of the first, middle and last row of positive weight; zero without any."""
-    if weights is None:
-        places = unweighted_rows(x.shape[1])
-        return median(*(x[which, i] for i in places)), median(*(y[which, i] for i in places))
-    valid = weights[which, :] > 0
-    each, chosen = np.arange(which.start, which.stop), weighted_rows(valid)
-    some = valid.any(axis=1, keepdims=True)
-    near_x, near_y = (median(*(table[each, i] for i in chosen)) for table in (x, y))
-    return np.where(some, near_x, 0.0), np.where(some, near_y, 0.0)
-
-
-def unweighted_rows(rows: int) -> tuple[int, int, int]:
-    """First, middle and last row."""
-    return 0, rows // 2, rows - 1
-
-
-def weighted_rows(valid: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
-    """First, middle and last valid row of each regression; valid is (b, n)."""
-    seen = valid.cumsum(axis=1, dtype=np.int32 if valid.shape[1] < 2**31 else np.int64)
-    number = seen[:, -1:]
-    return (
-        valid.argmax(axis=1),
-        (seen > number // 2).argmax(axis=1),
-        (seen == number).argmax(axis=1),
-    )
-
-
-def median(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]) -> Array:
-    """Middle one of three arrays, elementwise; NaN where any is."""
-    a, b, c = (np.asarray(part, np.float64) for part in (a, b, c))
-    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
-
-
-def _centre(out: Moments) -> Moments:
+def centre(out: Moments) -> Moments:
     """Turn sums about the anchor into moments about the mean, in place; symmetric to the bit."""
     mean, sxx, sxy, syy = (to_last(a) for a in (out.mean, out.sxx, out.sxy, out.syy))
     k, sumw = out.k, out.sumw

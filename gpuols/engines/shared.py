@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.gram import median, unweighted_rows, weighted_rows
+from gpuols.engines.anchors import median, unweighted_rows, weighted_rows
 from gpuols.engines.workspace import TreeSum, Workspace
 from gpuols.moments import Moments
 from gpuols.numerics.cholesky import TILE

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-_OF_RESPONSES = ("params", "ssr", "error_bound", "status")
+_OF_RESPONSES = ("params", "ssr", "error_bound", "status", "precise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,8 @@ class Solution:
         Residual degrees of freedom; rank of the design, -1 where it is not known.
     status : L+(m,)
         Code of `Status`.
+    precise : L+(m,)
+        Whether solved in double-double.
     """
 
     params: Array
@@ -38,6 +40,7 @@ class Solution:
     df_resid: Array
     rank: NDArray[np.int64]
     status: NDArray[np.int8]
+    precise: NDArray[np.bool_]
 
     @classmethod
     def empty(cls, count: int, p: int, m: int) -> Self:
@@ -50,6 +53,7 @@ class Solution:
             df_resid=np.empty(count),
             rank=np.empty(count, np.int64),
             status=np.empty((count, m), np.int8),
+            precise=np.zeros((count, m), bool),
         )
 
     @classmethod
@@ -75,7 +79,7 @@ class Solution:
         """Answers to some responses on a design they share, L = ()."""
         return replace(self, **{name: getattr(self, name)[..., columns] for name in _OF_RESPONSES})
 
-    def store_responses(self, columns: slice, part: Self) -> None:
+    def store_responses(self, columns: Any, part: Self) -> None:
         """Write the answers to some responses into their places, L = ()."""
         for name, array in vars(self).items():
             where = (..., columns) if name in _OF_RESPONSES else ...
@@ -92,4 +96,5 @@ class Solution:
             df_resid=np.broadcast_to(self.df_resid, m),
             rank=np.broadcast_to(self.rank, m),
             status=self.status[:, None],
+            precise=self.precise[:, None],
         )

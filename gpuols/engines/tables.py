@@ -27,18 +27,30 @@ class Gathered:
         The table.
     index : (B, n)
         Row numbers.
+    columns : (B,), optional
+        The one column of the table that each regression has.
     """
 
-    def __init__(self, rows: NDArray[Any], index: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        index: NDArray[np.int64],
+        columns: NDArray[np.int64] | None = None,
+    ) -> None:
         self._rows = rows
         self._index = index
-        self.shape = (*index.shape, *rows.shape[1:])
+        self._columns = columns
+        self.shape = (*index.shape, *(rows.shape[1:] if columns is None else (1,)))
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Piece of the regrouped table; `take` is faster, but copies a table of other strides."""
+        index = self._index[where]
+        if self._columns is not None:
+            own = self._columns[where[0]].reshape(-1, *[1] * (index.ndim - 1))
+            return np.asarray(self._rows[index, own][..., None])
         if self._rows.flags.c_contiguous:
-            return np.asarray(self._rows.take(self._index[where], axis=0))
-        return np.asarray(self._rows[self._index[where]])
+            return np.asarray(self._rows.take(index, axis=0))
+        return np.asarray(self._rows[index])
 
 
 class Stacked:

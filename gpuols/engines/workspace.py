@@ -1,11 +1,13 @@
 """Buffers that one thread fills again and again, and sums that grow as trees."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Arrays = tuple[Array, ...]
 
 _ALIGNMENT = 64
 
@@ -34,28 +36,35 @@ def _aligned(size: int) -> Array:
 
 
 class TreeSum:
-    """Sum of a sequence of arrays as a balanced tree; its shape depends on their number alone."""
+    """Sum of a sequence of arrays as a balanced tree; its shape depends on their number alone.
 
-    def __init__(self) -> None:
-        self._partial: list[tuple[int, tuple[Array, ...]]] = []
+    Parameters
+    ----------
+    plus : callable, optional
+        Adds two terms, instead of array by array.
+    """
+
+    def __init__(self, plus: Callable[[Arrays, Arrays], Arrays] | None = None) -> None:
+        self._plus = plus or _plus
+        self._partial: list[tuple[int, Arrays]] = []
 
     def add(self, *arrays: Array) -> None:
         """Append one term, given as several arrays that are summed alike."""
         level = 0
         while self._partial and self._partial[-1][0] == level:
-            arrays = _plus(self._partial.pop()[1], arrays)
+            arrays = self._plus(self._partial.pop()[1], arrays)
             level += 1
         self._partial.append((level, arrays))
 
-    def total(self) -> tuple[Array, ...]:
+    def total(self) -> Arrays:
         """Sum of all terms."""
         _, result = self._partial.pop()
         while self._partial:
-            result = _plus(self._partial.pop()[1], result)
+            result = self._plus(self._partial.pop()[1], result)
         return result
 
 
-def _plus(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
+def _plus(a: Arrays, b: Arrays) -> Arrays:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 

@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 UNIT = 2.0**-53
 BLOCK = 256
 PIECE = 4096
+LANE = 64
 LARGEST = 2.0**900
 
 
@@ -36,6 +37,25 @@ def gamma(nobs: Array) -> Array:
     rows = np.maximum(nobs, 1.0)
     longest_run = np.minimum(rows, BLOCK) + np.ceil(np.log2(np.maximum(rows / BLOCK, 1.0)))
     return np.asarray((4.0 + np.sqrt(np.minimum(rows, PIECE)) + longest_run / 4.0) * UNIT)
+
+
+def gamma_precise(nobs: Array) -> Array:
+    """Rounding error of a sum of products in double-double, as `gamma`.
+
+    Parameters
+    ----------
+    nobs : any shape
+        Rows summed, at most 64 of them on one lane.
+
+    Returns
+    -------
+    same shape
+        The factor γ₂ = (4 + √min(n, 4096) + ν/4)·2⁻¹⁰⁴.
+    """
+    rows = np.maximum(nobs, 1.0)
+    longest_run = np.minimum(rows, LANE) + np.ceil(np.log2(np.maximum(rows / LANE, 1.0)))
+    terms = 4.0 + np.sqrt(np.minimum(rows, PIECE)) + longest_run / 4.0
+    return np.asarray(terms * 2.0**-104)
 
 
 def in_range(diagonal: Array) -> NDArray[np.bool_]:

@@ -67,6 +67,50 @@ class Union:
         return dd.multiply(moved, (self.gap[0][right], self.gap[1][right]))
 
 
-def exact(a: Array) -> Pair:
-    """Numbers without a low part."""
-    return a, np.zeros_like(a)
+def join(a: Any, b: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Join the moments of two sets of rows.
+
+    Parameters
+    ----------
+    a, b : Moments
+        Of the same regressions, in the same units.
+
+    Returns
+    -------
+    high, low : dict
+        The arrays that change, by name, and the low parts of those that have one; means are
+        relative to the anchor of a.
+    """
+    with np.errstate(all="ignore"):
+        return _join(a, b)
+
+
+def _join(a: Any, b: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    union = Union.of(_pair(a, "sumw"), _pair(b, "sumw"), _mean(a), _mean(b))
+    sums = {"sumw": union.total, "mean": union.mean(_pair(a, "mean"))}
+    for name, (left, right) in _outer(a.sxy.shape[-2]).items():
+        sums[name] = dd.add(_pair(a, name), _pair(b, name))
+        if a.centered:
+            sums[name] = dd.add(sums[name], union.between(left, right))
+    high, low = ({name: pair[part] for name, pair in sums.items()} for part in (0, 1))
+    between = union.between(..., ...)[0] if a.centered else 0.0
+    return high | {"raw": a.raw + b.raw + between}, low
+
+
+def _outer(k: int) -> dict[str, tuple[Any, Any]]:
+    """Where the factors of each sum of products stand in a vector of length q."""
+    x, y = slice(None, k), slice(k, None)
+    return {
+        "sxx": ((..., x, None), (..., None, x)),
+        "sxy": ((..., x, None), (..., None, y)),
+        "syy": ((..., y), (..., y)),
+    }
+
+
+def _pair(part: Any, name: str) -> Pair:
+    high = getattr(part, name)
+    return dd.exact(high) if part.low is None else (high, getattr(part.low, name))
+
+
+def _mean(part: Any) -> Pair:
+    return dd.add(dd.exact(part.anchor), _pair(part, "mean"))

@@ -2,9 +2,11 @@
 
 Groups of the same number of rows are a batch whose rows are gathered by number: one class of
 sizes after another, the same arithmetic as `gpuols.fit` on a group's rows, and no Python work
-for each group.
+for each group. Where every response keeps rows of its own, a pair of group and response stands
+for a group.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +16,9 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
+from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
-from gpuols.problems.pipeline import Answer, Job, answer_moments, reduce_each
+from gpuols.problems.pipeline import Answer, Array, Job, Task, answer_each
 from gpuols.rows import Rows
 
 
@@ -29,33 +32,43 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     grouping : Grouping
         Which rows belong to which of the G groups.
     job : Job
-        How to answer; its penalties are (G,).
+        How to answer; its penalties are (G,), or (G, m) where responses are apart.
 
     Returns
     -------
-    Moments, Solution or None
-        L = (G,).
+    Answer
+        Of the shape of the penalties.
     """
-    counts = grouping.counts
-    starts = np.cumsum(counts) - counts
+    apart = keeps_apart(rows, job.options)
+    each, m = (rows.m, 1) if apart else (1, rows.m)
+    starts = np.cumsum(grouping.counts) - grouping.counts
+    counts = np.repeat(grouping.counts, each)
 
-    def reduce_rows(groups: NDArray[np.int64], space: Workspace) -> Moments:
-        index = _rows_of(grouping, starts[groups], int(counts[groups[0]]))
-        return job.engine.moments_groups(
-            rows.x,
-            rows.y,
-            rows.weights,
-            index,
-            centered=job.options.add_intercept,
-            space=space,
-        )
+    def tasks(places: NDArray[np.int64] | None = None, near: Array | None = None) -> list[Task]:
+        every = np.arange(len(counts)) if places is None else places
 
-    tasks = [
-        (groups, partial(reduce_rows, groups))
-        for groups in _same_size(counts, rows.k + rows.m, job.options.batch_size)
-    ]
-    moments = reduce_each(job, (len(counts), rows.k, rows.m), tasks)
-    return moments, answer_moments(job, moments)
+        def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
+            pairs = every[some]
+            groups, responses = np.divmod(pairs, each)
+            return job.engine.moments_groups(
+                rows.x,
+                rows.y,
+                rows.weights,
+                _rows_of(grouping, starts[groups], int(counts[pairs[0]])),
+                responses if apart else None,
+                centered=job.options.add_intercept,
+                drop=job.options.missing == "drop",
+                precise=places is not None,
+                near=None if near is None else near[some],
+                space=space,
+            )
+
+        chunks = _same_size(counts[every], rows.k + m, job.options.batch_size)
+        return [(some, partial(reduce_rows, some)) for some in chunks]
+
+    ridge = None if job.ridge is None else job.ridge.reshape(counts.shape)
+    flat = answer_each(replace(job, ridge=ridge), (len(counts), rows.k, m), tasks)
+    return flat.reshape((len(grouping.counts), each) if apart else counts.shape)
 
 
 def _rows_of(grouping: Grouping, starts: NDArray[np.int64], size: int) -> NDArray[Any]:

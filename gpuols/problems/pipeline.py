@@ -1,7 +1,13 @@
-"""What every problem shape shares: chunks in, moments and answers out, in their places."""
+"""What every problem shape shares: rows in, moments and answers out, in their places.
+
+With solver="auto" every regression is summed and solved in double first. Exactly those that the
+error bound rejects are summed and solved again in double-double, a million of which ten are bad
+at the cost of ten. What is still above the tolerance is summed once more, about its mean.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +16,14 @@ from gpuols import plan
 from gpuols.engines import Engine
 from gpuols.engines.solution import Solution
 from gpuols.engines.workspace import Workspace
+from gpuols.errors import Status
 from gpuols.moments import Moments
 from gpuols.options import Options
+from gpuols.refined import Refined
 
 Array = NDArray[np.float64]
 Where = slice | NDArray[np.int64]
+Task = tuple[Where, Callable[[Workspace], Moments]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,41 +44,166 @@ class Job:
     options: Options
     ridge: Array | None
 
+    def of(self, places: NDArray[np.int64]) -> "Job":
+        """The same for some of the regressions."""
+        return replace(self, ridge=None if self.ridge is None else self.ridge[places])
 
-Answer = tuple[Moments, Solution | None]
+    def solve(self, moments: Moments, ridge: Array, design: Any = None) -> Solution:
+        """Answers from moments, by the options."""
+        tol, singular = self.options.tol, self.options.singular
+        return self.engine.solve(moments, ridge, tol=tol, singular=singular, design=design)
 
 
-def reduce_each(
-    job: Job,
-    shape: tuple[int, int, int],
-    tasks: Sequence[tuple[Where, Callable[[Workspace], Moments]]],
-) -> Moments:
-    """Moments of independent regressions.
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Moments and answers of the regressions of a batch of shape L.
+
+    Attributes
+    ----------
+    moments : Moments
+        Of all.
+    solution : Solution or None
+        None where only moments are wanted.
+    refined : Refined or None
+        Of the designs that had a second look.
+    """
+
+    moments: Moments
+    solution: Solution | None
+    refined: Refined | None = None
+
+    def reshape(self, lead: tuple[int, ...]) -> "Answer":
+        """The same with another shape of the batch."""
+        solution = self.solution and self.solution.reshape(lead)
+        return Answer(self.moments.reshape(lead), solution, self.refined)
+
+
+class Tasks(Protocol):
+    """How a problem shape cuts the reading of rows into tasks."""
+
+    def __call__(
+        self,
+        places: NDArray[np.int64] | None = None,
+        near: Array | None = None,
+    ) -> Sequence[Task]:
+        """Tasks: where the moments go, and what forms them.
+
+        Parameters
+        ----------
+        places : (r,), optional
+            Regressions to sum in double-double; without, all, in double.
+        near : (r, q), optional
+            Their anchors.
+        """
+
+
+def answer_each(job: Job, shape: tuple[int, int, int], tasks: Tasks) -> Answer:
+    """Moments and answers of independent regressions.
 
     Parameters
     ----------
     job : Job
-        How to answer.
+        How to answer; its penalties are (count,).
     shape : tuple of int
         Regressions in all, columns k, responses m.
-    tasks : sequence of (where, reduce)
-        Which regressions, and what forms their moments.
+    tasks : callable
+        How their rows are read.
 
     Returns
     -------
-    Moments
+    Answer
         L = (count,).
     """
-    count, k, m = shape
-    moments = Moments.empty(count, k, m, centered=job.options.add_intercept)
+    count = shape[0]
+    report = plan.reporter(job.options.progress)
+    if job.options.solver == "accurate":
+        return Answer(*_look_closely(job, shape, tasks, np.arange(count), report))
+    moments = _reduce(job, shape, tasks(), report)
+    solution = answer_moments(job, moments)
+    if solution is None or job.options.solver == "cholesky":
+        return Answer(moments, solution)
+    places = np.flatnonzero(rejected(moments, solution, job.options.tol).any(axis=-1))
+    if not len(places):
+        return Answer(moments, solution)
+    closer, better = _look_closely(job, shape, tasks, places)
+    assert better is not None
+    moments = moments.with_room_for(closer)
+    moments.store(places, closer)
+    solution.store(places, better)
+    return Answer(moments, solution, Refined(places, closer))
 
-    def work(task: tuple[Where, Callable[[Workspace], Moments]], space: Workspace) -> int:
+
+def rejected(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:
+    """Which answers, L+(m,), need a second look.
+
+    Those that can't be trusted, those with no more rows than columns, whose rank is to be found,
+    and squares that overflow; a NaN among the rows stays one.
+    """
+    k = moments.k
+    missing = np.isnan(moments.raw)
+    lost = missing[..., :k].any(axis=-1, keepdims=True) | missing[..., k:]
+    known = (solution.status == Status.OK) | (solution.status == Status.RANK_DEFICIENT)
+    rejected: NDArray[np.bool_] = ~(known & (solution.error_bound <= tol)) & ~lost
+    return rejected
+
+
+def _look_closely(
+    job: Job,
+    shape: tuple[int, int, int],
+    tasks: Tasks,
+    places: NDArray[np.int64],
+    report: plan.Report | None = None,
+) -> tuple[Moments, Solution | None]:
+    """Moments and answers in double-double of some regressions, L = (r,)."""
+    shape = (len(places), *shape[1:])
+    moments = _reduce(job, shape, tasks(places), report, precise=True)
+    some = job.of(places)
+    solution = answer_moments(some, moments)
+    if solution is None:
+        return moments, None
+    again = np.flatnonzero(needs_mean(moments, solution, job.options.tol).any(axis=-1))
+    if len(again):
+        near = mean_of(moments[again])
+        closer = _reduce(job, (len(again), *shape[1:]), tasks(places[again], near), precise=True)
+        moments.store(again, closer)
+        better = answer_moments(some.of(again), closer)
+        assert better is not None
+        solution.store(again, better)
+    return moments, solution
+
+
+def needs_mean(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:
+    """Which answers in double-double, L+(m,), are worth another look about the mean."""
+    known = (solution.status == Status.UNTRUSTED) | (solution.status == Status.RANK_DEFICIENT)
+    wanted: NDArray[np.bool_] = known & ~(solution.error_bound <= tol) & moments.centered
+    return wanted
+
+
+def mean_of(moments: Moments) -> Array:
+    """Means of the columns and responses, rounded once, L+(q,)."""
+    mean = np.sum(moments.means[::-1], axis=0)
+    return np.asarray(mean if moments.units is None else np.ldexp(mean, moments.units[..., :-1]))
+
+
+def _reduce(
+    job: Job,
+    shape: tuple[int, int, int],
+    tasks: Sequence[Task],
+    report: plan.Report | None = None,
+    *,
+    precise: bool = False,
+) -> Moments:
+    """Moments of independent regressions, L = (count,)."""
+    count, k, m = shape
+    moments = Moments.empty(count, k, m, centered=job.options.add_intercept, precise=precise)
+
+    def work(task: Task, space: Workspace) -> int:
         where, reduce_rows = task
         part = reduce_rows(space)
         moments.store(where, part)
         return int(part.nobs.size)
 
-    job.engine.run(tasks, work, plan.reporter(job.options.progress), count)
+    job.engine.run(tasks, work, report, count)
     return moments
 
 
@@ -101,10 +235,16 @@ def answer_moments(
     solution = Solution.empty(ridge.size, moments.k + moments.centered, moments.m)
 
     def work(where: slice, _: Workspace) -> int:
-        solution.store(where, job.engine.solve(flat[where], ridge[where], job.options.tol))
+        solution.store(where, job.solve(flat[where], ridge[where]))
         return int(where.stop - where.start)
 
-    spans = plan.solving(ridge.size, k=moments.k, m=moments.m, batch_size=job.options.batch_size)
+    spans = plan.solving(
+        ridge.size,
+        k=moments.k,
+        m=moments.m,
+        batch_size=job.options.batch_size,
+        precise=moments.precise,
+    )
     job.engine.run(spans, work, report, ridge.size)
     return solution.reshape(moments.lead)
 
@@ -117,7 +257,7 @@ def _answer_responses(
 
     def work(columns: slice, _: Workspace) -> int:
         part = moments.take_responses(np.arange(columns.start, columns.stop))
-        solution.store_responses(columns, job.engine.solve(part, ridge, job.options.tol))
+        solution.store_responses(columns, job.solve(part, ridge))
         return int(columns.stop - columns.start)
 
     spans = plan.column_chunks(moments.m, k=moments.k, n=moments.k, batch_size=None)

@@ -1,0 +1,86 @@
+"""Which rows count, and the anchors: the points near the data about which rows are shifted.
+
+An anchor is the median, column by column, of the first, the middle and the last row that counts:
+one outlier among them does not move it, and it depends on a regression's own rows alone.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.tables import Table
+from gpuols.numerics.bound import PIECE
+from gpuols.selection import ranges
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# Columns to which looking at them one by one is the fastest way to find missing values.
+_NARROW = 16
+
+
+def present(x: Table, y: Table, weights: Table | None, which: Any) -> Mask:
+    """Rows of positive weight in which nothing is missing, (b, n)."""
+    rows = x.shape[1]
+    there = np.empty((len(numbers(which)), rows), bool)
+    for piece in ranges(rows, PIECE):
+        missing = any_missing(x[which, piece]) | any_missing(y[which, piece])
+        np.logical_not(missing, out=there[:, piece])
+        if weights is not None:
+            there[:, piece] &= weights[which, piece] > 0
+    return there
+
+
+def any_missing(rows: NDArray[Any]) -> Mask:
+    """Which rows (..., n, c) miss a value; few columns are faster looked at one by one."""
+    columns = rows.shape[-1]
+    if not 0 < columns <= _NARROW:
+        return np.asarray(np.isnan(rows).any(axis=-1))
+    missing: Mask = np.isnan(rows[..., 0])
+    for j in range(1, columns):
+        missing |= np.isnan(rows[..., j])
+    return missing
+
+
+def anchors(
+    x: Table, y: Table, weights: Table | None, which: Any, there: Mask | None
+) -> tuple[Array, Array]:
+    """Column medians of the first, middle and last row that counts; zero without any."""
+    if there is None and weights is not None:
+        there = weights[which, :] > 0
+    if there is None:
+        places = unweighted_rows(x.shape[1])
+        return median(*(x[which, i] for i in places)), median(*(y[which, i] for i in places))
+    each, chosen = numbers(which), weighted_rows(there)
+    some = there.any(axis=1, keepdims=True)
+    near_x, near_y = (median(*(table[each, i] for i in chosen)) for table in (x, y))
+    return np.where(some, near_x, 0.0), np.where(some, near_y, 0.0)
+
+
+def unweighted_rows(rows: int) -> tuple[int, int, int]:
+    """First, middle and last row."""
+    return 0, rows // 2, rows - 1
+
+
+def weighted_rows(valid: Mask) -> tuple[NDArray[np.int64], ...]:
+    """First, middle and last valid row of each regression; valid is (b, n)."""
+    valid = np.ascontiguousarray(valid)
+    seen = valid.cumsum(axis=1, dtype=np.int32 if valid.shape[1] < 2**31 else np.int64)
+    number = seen[:, -1:]
+    return (
+        valid.argmax(axis=1),
+        (seen > number // 2).argmax(axis=1),
+        (seen == number).argmax(axis=1),
+    )
+
+
+def median(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]) -> Array:
+    """Middle one of three arrays, elementwise; NaN where any is."""
+    a, b, c = (np.asarray(part, np.float64) for part in (a, b, c))
+    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+
+
+def numbers(which: Any) -> NDArray[np.int64]:
+    """Numbers of regressions given as a range or one by one."""
+    return np.arange(which.start, which.stop) if isinstance(which, slice) else which

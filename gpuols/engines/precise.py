@@ -1,0 +1,260 @@
+"""Sums over rows in double-double, about 106 bits: the second look at what is ill-conditioned.
+
+A row enters as the exact difference (h, l) = x − a from its anchor; products of two such count
+both low parts, and sums are renormalised at every step. Rows are dealt to lanes whose number
+depends on n alone; lanes are summed apart and then by halving, pieces of `bound.PIECE` rows as a
+tree. One NumPy call serves the lanes of many problems, or of many pieces of one. A row that is
+not there, or pads the last step, is zero, which changes no bit.
+
+Columns beyond 2^±250 are first divided by a power of two, exactly, and their moments stay in
+those units: no square overflows, no low part underflows.
+
+Source: Hida, Li & Bailey (2001), Algorithms for quad-double precision floating point arithmetic.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.anchors import anchors, numbers, present
+from gpuols.engines.dealing import cut, lanes_of, load
+from gpuols.engines.gram import count_rows
+from gpuols.engines.tables import Table
+from gpuols.engines.workspace import TreeSum
+from gpuols.moments import Moments
+from gpuols.numerics import doubledouble as dd
+from gpuols.numerics.bound import PIECE
+from gpuols.numerics.compensated import sum_products
+from gpuols.numerics.doubledouble import Pair
+from gpuols.numerics.lanes import to_first
+from gpuols.selection import ranges
+from gpuols.sums import Low
+
+Array = NDArray[np.float64]
+
+_WIDTH = 2**15  # numbers in one NumPy call
+_LOADED = 2**23  # numbers in all arrays of rows
+_ARRAYS = 6  # of rows at once, without weights
+_SAFE = 250  # exponents that need no units
+
+
+def sum_precise(
+    x: Table,
+    y: Table,
+    weights: Table | None,
+    which: Any,
+    *,
+    centered: bool,
+    drop: bool,
+    near: Array | None,
+) -> Moments:
+    """Moments of some regressions of a batch; arguments as `cpu.moments_batch`."""
+    (n, k), m = x.shape[1:3], y.shape[2]
+    places = numbers(which)
+    out = Moments.empty(len(places), k, m, centered=centered, precise=True)
+    step = _together(n, k + m, weights is not None or drop) if n <= PIECE else 1
+    for part in ranges(len(places), step):
+        rows = _Rows(x, y, weights, places[part], drop)
+        out.store(part, rows.reduce(centered, None if near is None else near[part]))
+    return out
+
+
+def sum_shared_precise(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    weights: NDArray[Any] | None,
+    design: Moments,
+    near: Array | None,
+) -> Moments:
+    """Moments of some responses on a design; arguments as `cpu.moments_shared`."""
+    (n, k), m = x.shape, y.shape[1]
+    out = design.with_responses(m)
+    w = None if weights is None else weights[None]
+    for part in ranges(m, max(1, _together(n, 1, weights is not None) - k)):
+        rows = _Rows(x[None], y[None, :, part], w, np.zeros(1, np.int64), False)
+        about = None
+        if near is not None:
+            assert design.units is not None
+            columns = np.ldexp(design.anchor, design.units[:-1])
+            about = np.concatenate([columns, near[part]])[None]
+        out.store_responses(part, rows.reduce(design.centered, about, shared=True)[0])
+    return out
+
+
+def _together(n: int, columns: int, weighted: bool) -> int:
+    """Regressions, or pieces of one, whose rows to sum at once."""
+    affordable = _LOADED // (2 * _ARRAYS if weighted else _ARRAYS) // max(min(n, PIECE), 1)
+    return max(1, min(_WIDTH // lanes_of(n), affordable) // max(columns, 1))
+
+
+class _Rows:
+    """The rows of a few regressions: those of one block, or a large regression by itself."""
+
+    def __init__(
+        self, x: Table, y: Table, weights: Table | None, which: NDArray[np.int64], drop: bool
+    ) -> None:
+        self.x, self.y, self.which = x, y, which
+        (self.n, self.k), self.m = x.shape[1:3], y.shape[2]
+        self.weights = None if weights is None else np.array(weights[which, :], np.float64)
+        if drop:
+            there = present(x, y, weights, which)
+            self.weights = np.where(there, 1.0 if self.weights is None else self.weights, 0.0)
+        pieces = _together(self.n, self.k + self.m, self.weights is not None)
+        self.blocks = ranges(self.n, pieces * PIECE) or [slice(0, 0)]
+        self.kept: Array | None = None
+
+    def read(self, rows: slice) -> Array:
+        """Columns of X, then of y, (b, r, q)."""
+        if self.kept is not None:
+            return self.kept
+        parts = self.x[self.which, rows], self.y[self.which, rows]
+        found = np.concatenate(parts, axis=2, dtype=np.float64)
+        if len(self.blocks) == 1:
+            self.kept = found
+        return found
+
+    def reduce(self, centered: bool, near: Array | None, *, shared: bool = False) -> Moments:
+        """Moments, about given anchors (b, q) or the rows' own; `shared` leaves sxx out."""
+        units = self._units()
+        columns, unit = units[:, :-1], units[:, -1]
+        anchor = np.zeros(columns.shape)
+        if centered:
+            anchor = self._anchors() if near is None else near
+        if units.any():
+            anchor = np.ldexp(anchor, -columns)
+        tree = TreeSum(_plus)
+        first = self.k if shared else 0
+        for rows in self.blocks:
+            z, w = self.read(rows), None if self.weights is None else self.weights[:, rows]
+            if units.any():
+                z = np.ldexp(z, -columns[:, None])
+                w = w if w is None else np.ldexp(w, -unit[:, None])
+            if self.n > PIECE:
+                z, w = cut(z, anchor), w if w is None else cut(w, 0.0)
+            sums = _sum_rows(z, w, anchor, self.k, first)
+            if self.n <= PIECE:
+                return self._moments(sums, anchor, units, first, centered)
+            for piece in range(sums[0].shape[1]):
+                tree.add(*dd.take(sums, (..., slice(piece, piece + 1))))
+        high, low = tree.total()
+        return self._moments((high, low), anchor, units, first, centered)
+
+    def _moments(
+        self, sums: Pair, anchor: Array, units: NDArray[np.int32], first: int, centered: bool
+    ) -> Moments:
+        counts = count_rows(self.weights, len(self.which), self.n)
+        if self.weights is None:
+            dd.put(sums, 0, dd.exact(counts[1]))
+        return _moments(sums, counts, anchor, units, self.k, first, centered)
+
+    def _units(self) -> NDArray[np.int32]:
+        """Powers of two to divide the columns and the weights by, (b, q+1)."""
+        largest = np.zeros((len(self.which), self.k + self.m + 1))
+        for rows in self.blocks:
+            size = np.abs(self.read(rows))
+            if self.weights is not None:
+                w = self.weights[:, rows]
+                size = np.where(w[:, :, None] > 0, size, 0.0)
+                largest[:, -1] = np.maximum(largest[:, -1], w.max(axis=1, initial=0.0))
+            largest[:, :-1] = np.maximum(largest[:, :-1], size.max(axis=1, initial=0.0))
+        _, exponent = np.frexp(np.where(np.isfinite(largest), largest, 0.0))
+        exponent[:, -1] &= ~1
+        return np.where(np.abs(exponent) > _SAFE, exponent, 0)
+
+    def _anchors(self) -> Array:
+        """Anchors of the columns and responses, (b, q)."""
+        if not self.n:
+            return np.zeros((len(self.which), self.k + self.m))
+        there = None if self.weights is None else self.weights > 0
+        return np.concatenate(anchors(self.x, self.y, None, self.which, there), axis=1)
+
+
+def _plus(a: tuple[Array, ...], b: tuple[Array, ...]) -> Pair:
+    return dd.add((a[0], a[1]), (b[0], b[1]))
+
+
+def _sum_rows(z: Array, w: Array | None, anchor: Array, k: int, first: int) -> Pair:
+    """All sums of rows z (u, r, q) about an anchor (u or 1, q), one under another: (f, u).
+
+    They are W, Σ w z, for each column of X its products with itself, the later ones and the
+    responses (with `first` = k the responses alone), and the squares of the responses; w = 1
+    where None, z relative to the anchor.
+    """
+    count, rows, _ = z.shape
+    lanes = lanes_of(rows)
+    left, right, weight = load(z, w, anchor, lanes)
+    _, steps, width = right.high.shape
+    alone, sums = (dd.exact(np.zeros((c, width))) for c in (1, z.shape[2]))
+    for s in range(steps):
+        if weight is not None:
+            alone = dd.add(alone, dd.exact(weight[None, s]))
+        sums = dd.add(sums, left[:, s].number)
+    parts = [alone, sums]
+    parts += [sum_products(left[i : i + 1], right[max(i, first) :]) for i in range(k)]
+    parts.append(sum_products(left[k:], right[k:]))
+    high, low = (np.concatenate(several) for several in zip(*parts, strict=True))
+    shape = len(high), count, lanes
+    return dd.fold((high.reshape(shape), low.reshape(shape)))
+
+
+def _moments(
+    sums: Pair,
+    counts: tuple[Array, Array, Array],
+    anchor: Array,
+    units: NDArray[np.int32],
+    k: int,
+    first: int,
+    centered: bool,
+) -> Moments:
+    """Moments about the mean, given the sums (f, b) in the order of `_sum_rows`."""
+    q = anchor.shape[1]
+    m = q - k
+    sumw, sums_z = dd.take(sums, 0), dd.take(sums, slice(1, 1 + q))
+    squares = dd.take(sums, slice(-m, None)) if m else dd.take(sums, slice(0, 0))
+    both = np.zeros((k, q, len(anchor))), np.zeros((k, q, len(anchor)))
+    start = 1 + q
+    for i in range(k):
+        begin = max(i, first)
+        row = dd.take(sums, slice(start, start + q - begin))
+        dd.put(both, (i, slice(begin, None)), row)
+        dd.put(both, (slice(begin, k), i), dd.take(row, slice(k - begin)))
+        start += q - begin
+    raw = np.concatenate([both[0][range(k), range(k)], squares[0]])
+    some = np.where(sumw[0] > 0, sumw[0], 1.0), sumw[1]
+    mean = dd.divide(sums_z, some)
+    if centered:
+        outer = dd.multiply(dd.take(sums_z, (slice(k), None)), dd.take(mean, None))
+        outer = _symmetric(outer, k)
+        both = dd.subtract(both, outer)
+        own = dd.multiply(dd.take(sums_z, slice(k, None)), dd.take(mean, slice(k, None)))
+        squares = dd.subtract(squares, own)
+    high, low = (
+        Low(
+            sumw=sumw[part],
+            mean=to_first(mean[part]),
+            sxx=to_first(both[part][:, :k]),
+            sxy=to_first(both[part][:, k:]),
+            syy=to_first(squares[part]),
+        )
+        for part in (0, 1)
+    )
+    return Moments(
+        nobs=counts[0],
+        sum_log_w=counts[2],
+        anchor=anchor,
+        raw=to_first(raw),
+        units=units,
+        low=low,
+        centered=centered,
+        precise=True,
+        **vars(high),
+    )
+
+
+def _symmetric(a: Pair, k: int) -> Pair:
+    """Copy the upper triangle of the first k columns to the lower: they agree to the bit."""
+    rows, columns = np.triu_indices(k, 1)
+    for part in a:
+        part[columns, rows] = part[rows, columns]
+    return a

@@ -1,0 +1,205 @@
+"""One design that many responses share: its Gram matrix is formed and factored once.
+
+Except with solver="cholesky" that is done in double-double, which costs next to nothing beside
+the responses, so that rank and the variances are settled for all of them. The responses are
+summed and solved in double, and those that the error bound rejects again in double-double, each
+for itself. Each range of responses is solved while its sums are in cache.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols import plan
+from gpuols.engines.solution import Solution
+from gpuols.engines.workspace import Workspace
+from gpuols.moments import Moments
+from gpuols.problems.pipeline import (
+    Answer,
+    Array,
+    Job,
+    mean_of,
+    needs_mean,
+    rejected,
+)
+from gpuols.refined import Refined
+from gpuols.rows import Rows
+
+# Sum of squares about the anchor, in those about the mean, of an anchor that is far from the mean.
+_FAR = 2.0**20
+
+
+def applies(rows: Rows, job: Job) -> bool:
+    """Whether the rows are one design with one weighting, one penalty and many responses."""
+    one_design = math.prod(rows.x.shape[:-2]) == 1
+    one_weighting = rows.weights is None or math.prod(rows.weights.shape[:-1]) == 1
+    one_penalty = job.ridge is None or not any(job.ridge.strides)
+    if not (one_design and one_weighting and one_penalty):
+        return False
+    return math.prod(rows.lead) > 1 if rows.single else rows.lead == ()
+
+
+def answer(rows: Rows, job: Job) -> Answer:
+    """Moments and answers of responses on one design.
+
+    Parameters
+    ----------
+    rows : Rows
+        The data.
+    job : Job
+        How to answer.
+
+    Returns
+    -------
+    Answer
+        Of the batch's shape L: () for responses as columns.
+    """
+    n, k = rows.n, rows.k
+    x = rows.x.reshape(n, k)
+    weights = None if rows.weights is None else rows.weights.reshape(n)
+    y = _as_columns(rows) if rows.single else rows.y
+    ridge = None if job.ridge is None else job.ridge.reshape(-1)[:1].reshape(())
+    columns = _Columns(x, y, weights, replace(job, ridge=ridge)).answer()
+    if not rows.single:
+        return columns
+    m = y.shape[1]
+    refined = columns.refined and Refined(
+        np.arange(m),
+        columns.refined.moments.map(lambda a: np.broadcast_to(a[0], (m, *a.shape[1:]))),
+    )
+    solution = columns.solution and columns.solution.by_response()
+    return Answer(columns.moments.by_response(), solution, refined).reshape(rows.lead)
+
+
+def _as_columns(rows: Rows) -> NDArray[Any]:
+    """Responses that came as rows (..., n), as the columns of (n, m)."""
+    full = np.broadcast_to(rows.y[..., 0], (*rows.lead, rows.n))
+    return full.reshape(math.prod(rows.lead), rows.n).T
+
+
+class _Columns:
+    """Responses y (n, m) on one design x (n, k), L = ()."""
+
+    def __init__(
+        self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None, job: Job
+    ) -> None:
+        self.x, self.y, self.weights, self.job = x, y, weights, job
+        solver, singular = job.options.solver, job.options.singular
+        closely = solver == "accurate" or (solver == "auto" and job.ridge is not None)
+        self.design = self._reduce_design(closely)
+        self.factored = None
+        if job.ridge is not None:
+            factored = job.engine.factor_design(self.design, job.ridge, singular=singular)
+            self.factored = factored
+        units = self.design.units
+        self.only_closely = solver == "accurate" or (units is not None and bool(units.any()))
+
+    def answer(self) -> Answer:
+        """Moments and answers of all responses."""
+        options, every = self.job.options, np.arange(self.y.shape[1])
+        report = plan.reporter(options.progress)
+        if self.only_closely:
+            return Answer(*self._look_closely(every, report))
+        plain = replace(self.design, low=None, units=None, precise=False)
+        moments, solution = self._read(plain, every, report=report)
+        if solution is None or options.solver == "cholesky":
+            return Answer(moments, solution)
+        again = np.flatnonzero(rejected(moments, solution, options.tol))
+        if len(again):
+            closer, better = self._look_closely(again)
+            assert better is not None
+            moments = moments.with_room_for(closer)
+            moments.store_responses(again, closer)
+            solution.store_responses(again, better)
+        return Answer(moments, solution, Refined(np.zeros(1, np.int64), self.design.reshape((1,))))
+
+    def _look_closely(
+        self, columns: NDArray[np.int64], report: plan.Report | None = None
+    ) -> tuple[Moments, Solution | None]:
+        """Moments and answers of some responses in double-double."""
+        moments, solution = self._read(self.design, columns, report=report)
+        if solution is not None:
+            again = np.flatnonzero(needs_mean(moments, solution, self.job.options.tol))
+            if len(again):
+                near = mean_of(moments)[moments.k :][again]
+                closer, better = self._read(self.design, columns[again], near)
+                assert better is not None
+                moments.store_responses(again, closer)
+                solution.store_responses(again, better)
+        return moments, solution
+
+    def _read(
+        self,
+        design: Moments,
+        columns: NDArray[np.int64],
+        near: Array | None = None,
+        report: plan.Report | None = None,
+    ) -> tuple[Moments, Solution | None]:
+        """Moments and answers of some responses, in double-double where the design is."""
+        m, (n, k), job = len(columns), self.x.shape, self.job
+        moments = design.with_responses(m)
+        solution = None if job.ridge is None else Solution.empty_shared(k + design.centered, m)
+
+        def work(span: slice, space: Workspace) -> int:
+            part = job.engine.moments_shared(
+                self.x,
+                self.y[:, _contiguous(columns, span)],
+                self.weights,
+                design,
+                precise=design.precise,
+                near=None if near is None else near[span],
+                space=space,
+            )
+            moments.store_responses(span, part)
+            if solution is not None and job.ridge is not None:
+                answers = job.solve(part, job.ridge, self.factored)
+                solution.store_responses(span, answers)
+            return int(span.stop - span.start)
+
+        spans = plan.column_chunks(
+            m, k=k, n=n, batch_size=job.options.batch_size, precise=design.precise
+        )
+        job.engine.run(spans, work, report, m)
+        return moments, solution
+
+    def _reduce_design(self, precise: bool) -> Moments:
+        """Moments of X alone, L = (), m = 0; about the mean where the anchor is far from it."""
+        design = self._reduce_about(precise, None)
+        if precise and design.centered:
+            with np.errstate(all="ignore"):
+                far = design.raw > _FAR * np.diagonal(design.sxx)
+            if far.any():
+                return self._reduce_about(precise, mean_of(design)[None])
+        return design
+
+    def _reduce_about(self, precise: bool, near: Array | None) -> Moments:
+        found: list[Moments] = []
+
+        def work(which: slice, space: Workspace) -> int:
+            found.append(
+                self.job.engine.moments_batch(
+                    self.x[None],
+                    np.empty((1, len(self.x), 0)),
+                    None if self.weights is None else self.weights[None],
+                    which,
+                    centered=self.job.options.add_intercept,
+                    drop=False,
+                    precise=precise,
+                    near=near,
+                    space=space,
+                )
+            )
+            return 0
+
+        self.job.engine.run([slice(0, 1)], work)
+        return found[0].reshape(())
+
+
+def _contiguous(columns: NDArray[np.int64], span: slice) -> Any:
+    """Some of the columns, as a slice, which copies nothing, where they are neighbours."""
+    first, last = columns[span][[0, -1]] if span.stop > span.start else (0, -1)
+    neighbours = last - first == span.stop - span.start - 1
+    return slice(int(first), int(last) + 1) if neighbours else columns[span]

@@ -1,0 +1,35 @@
+"""Refined: the moments, in double-double, of the designs that had a second look."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.moments import Moments
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Moments in double-double of some regressions of a batch.
+
+    Attributes
+    ----------
+    places : (r,)
+        Their numbers in the flattened batch, ascending.
+    moments : Moments
+        L = (r,).
+    """
+
+    places: NDArray[np.int64]
+    moments: Moments
+
+    def take(self, chosen: NDArray[np.int64]) -> Self | None:
+        """Those among some regressions, given by number in the order they are to have."""
+        if not len(self.places):
+            return None
+        found = np.minimum(np.searchsorted(self.places, chosen), len(self.places) - 1)
+        here = np.flatnonzero(self.places[found] == chosen)
+        if not len(here):
+            return None
+        return type(self)(here, self.moments[found[here]])
