@@ -9,18 +9,15 @@ the anchor and of the error bound in gpuols' own time.
 import argparse
 import contextlib
 import gc
-import json
 import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import gpuols
+from benchmarks import record
 from benchmarks.cases import CASES, Case
 from gpuols.engines import gram, shared, solve
 from gpuols.options import THREADS_VARIABLE
@@ -47,7 +44,9 @@ def main() -> None:
             found.append(measure(case, arguments.rounds))
             print(_line(found[-1]), flush=True)
     if arguments.json:
-        _write(arguments.json, {**_machine(), "rounds": arguments.rounds, "cases": found})
+        record.write(
+            arguments.json, {**record.machine(), "rounds": arguments.rounds, "cases": found}
+        )
 
 
 def measure(case: Case, rounds: int) -> dict[str, Any]:
@@ -107,34 +106,6 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['ratio']:>7.2f}{row['limit']:>7.1f}{shares['shift']:>7.0%}{shares['bound']:>7.0%}"
         f"  {row['rival']}"
     )
-
-
-def _machine() -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    info = gpuols.info()
-    return {
-        "commit": commit,
-        "processor": _processor(),
-        "threads": info.threads,
-        "versions": info.versions,
-        "machine": info.machine,
-    }
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def _write(path: Path, figures: dict[str, Any]) -> None:
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(figures, indent=2) + "\n")
-    beside.replace(path)
 
 
 if __name__ == "__main__":
