@@ -104,6 +104,20 @@ def _with_errors(result: gpuols.Result) -> gpuols.Result:
     return result
 
 
+def _fit_fast(slopes: Array, design: Array, y: Array) -> Array:
+    result = gpuols.fit(slopes, y, add_intercept=True, solver="cholesky")
+    return np.asarray(_with_errors(result).params)
+
+
+def _fit_accurate(slopes: Array, design: Array, y: Array) -> gpuols.Result:
+    return _with_errors(gpuols.fit(slopes, y, add_intercept=True, solver="accurate"))
+
+
+def _loop(slopes: Array, design: Array, y: Array) -> Array:
+    pairs = zip(design, y, strict=True)
+    return np.stack([np.linalg.lstsq(own, response)[0] for own, response in pairs])
+
+
 _PLAIN = "matmul + batched solve in NumPy"
 
 CASES = (
@@ -146,5 +160,29 @@ CASES = (
         _sort_keys,
         "numpy.unique of the keys alone",
         2.0,
+    ),
+    Case(
+        '100,000 x (60 x 4), solver="auto"',
+        lambda: _batch(100_000, 60, 4),
+        _fit_batch,
+        _fit_fast,
+        'gpuols with solver="cholesky"',
+        1.15,
+    ),
+    Case(
+        '1,000 x (100 x 5), solver="accurate"',
+        lambda: _batch(1_000, 100, 5),
+        _fit_accurate,
+        _loop,
+        "a loop over numpy.linalg.lstsq",
+        2.0,
+    ),
+    Case(
+        'one 1,000,000 x 10, solver="accurate"',
+        lambda: _batch(1, 1_000_000, 10),
+        _fit_accurate,
+        _loop,
+        "numpy.linalg.lstsq",
+        4.0,
     ),
 )

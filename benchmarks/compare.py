@@ -19,11 +19,17 @@ from unittest import mock
 
 from benchmarks import record
 from benchmarks.cases import CASES, Case
-from gpuols.engines import gram, shared, solve
+from gpuols.engines import gram, precise, shared, solve
 from gpuols.options import THREADS_VARIABLE
 
 _PARTS = {
-    "shift": [(gram, "_anchors"), (gram, "_load"), (shared, "_anchor"), (shared, "_shift_tiles")],
+    "shift": [
+        (gram, "anchors"),
+        (gram, "_load"),
+        (shared, "_anchor"),
+        (shared, "_shift_tiles"),
+        (precise, "load"),
+    ],
     "bound": [(solve, "_error_bound")],
 }
 
