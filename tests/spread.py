@@ -107,7 +107,7 @@ class Spread:
                 estimates.append((t2[i] + 2 * vt * mp.sqrt(shrunk)) / s / 2)
             if self.df > 0 and not s:
                 # What the squares may hide would be standard errors.
-                unseen = t2[i] / self.df / self._gamma
+                unseen = 2 * t2[i] / self.df / self._gamma
                 estimates += [mp.sqrt(abs(v * unseen)) / abs(c) for _, v, c in parts if c]
                 estimates += [mp.sqrt(abs(own * unseen)) / abs(b0)] if free and b0 else []
             if s or self.ridge:

@@ -73,11 +73,11 @@ def sum_shared_precise(
     w = None if weights is None else weights[None]
     for part in ranges(m, max(1, _together(n, 1, weights is not None) - k)):
         rows = _Rows(x[None], y[None, :, part], w, np.zeros(1, np.int64), False)
-        about = None
+        about = rows.anchors()
+        assert design.units is not None
+        about[:, :k] = np.ldexp(design.anchor, design.units[:-1])
         if near is not None:
-            assert design.units is not None
-            columns = np.ldexp(design.anchor, design.units[:-1])
-            about = np.concatenate([columns, near[part]])[None]
+            about[:, k:] = near[part]
         out.store_responses(part, rows.reduce(design.centered, about, shared=True)[0])
     return out
 
@@ -120,7 +120,7 @@ class _Rows:
         columns, unit = units[:, :-1], units[:, -1]
         anchor = np.zeros(columns.shape)
         if centered:
-            anchor = self._anchors() if near is None else near
+            anchor = self.anchors() if near is None else near
         if units.any():
             anchor = np.ldexp(anchor, -columns)
         tree = TreeSum(_plus)
@@ -162,7 +162,7 @@ class _Rows:
         exponent[:, -1] &= ~1
         return np.where(np.abs(exponent) > _SAFE, exponent, 0)
 
-    def _anchors(self) -> Array:
+    def anchors(self) -> Array:
         """Anchors of the columns and responses, (b, q)."""
         if not self.n:
             return np.zeros((len(self.which), self.k + self.m))

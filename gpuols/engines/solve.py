@@ -247,7 +247,7 @@ def _error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Arra
     if not lanes.precise:
         return np.asarray(bound.gamma(lanes.nobs) * estimate)
     gamma = bound.gamma_precise(lanes.nobs)
-    unseen = np.where(exact, gamma * t2 / found.df, 0.0)
+    unseen = np.where(exact, 2.0 * gamma * t2 / found.df, 0.0)
     hidden = bound.worst(np.sqrt(design.variance[:, None] * unseen), found.b, se)
     own = bound.worst(np.sqrt(found.variance[:, None] * unseen), found.intercept, se_0)
     rounding = _ROUNDING + 0.5 * k * bound.UNIT
