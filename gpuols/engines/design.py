@@ -21,7 +21,7 @@ from gpuols.numerics.lanes import total
 
 Array = NDArray[np.float64]
 
-_STEEPEST = 450  # exponent of a scale: beyond it solutions underflow
+_STEEPEST = 240  # exponent of a scale: beyond it variances under a penalty underflow
 
 
 @dataclass(frozen=True)
