@@ -135,13 +135,16 @@ def means(lanes: Moments) -> Pair:
     return mean, low
 
 
+def _center(lanes: Moments, k: int, design: Design) -> Pair:
+    """Means of the columns in scaled units, (k, 1, b)."""
+    return dd.each(lambda part: (part[:k] * design.scale)[:, None], means(lanes))
+
+
 def _reach_precisely(
     lanes: Moments, k: int, design: Design, precise: Precise
 ) -> tuple[Array, Array, Array]:
     """Root of the inverse times the mean of the columns (k, 1, b), reach and variance (1, b)."""
-    mean, low = means(lanes)
-    center = mean[:k] * design.scale, low[:k] * design.scale
-    half = dd.matmul(precise.root, dd.take(center, (slice(None), None)))
+    half = dd.matmul(precise.root, _center(lanes, k, design))
     reach = variance = 1.0 / lanes.sumw + total(half[0] ** 2)
     if precise.inner is not None:
         turned = dd.multiply(half, dd.matmul(precise.inner, half))
@@ -183,8 +186,7 @@ def _answer_precise(lanes: Moments, k: int, design: Design, precise: Precise, df
 
     _, reach, variance = _reach_precisely(lanes, k, design, precise)
     mean, mean_low = means(lanes)
-    center = mean[:k] * design.scale, mean_low[:k] * design.scale
-    fitted = dd.total(dd.multiply(b, dd.take(center, (slice(None), None))))
+    fitted = dd.total(dd.multiply(b, _center(lanes, k, design)))
     intercept = dd.subtract((mean[k:], mean_low[k:]), fitted)[0]
     slight = np.abs(intercept) <= gamma * np.sqrt(reach) * (vt + np.sqrt(g2_y))
     intercept = np.where(clear & slight, 0.0, intercept)

@@ -175,7 +175,8 @@ def _factor_precise(moments: Moments, k: int, ridge: Array, shortest: bool) -> D
     room = np.where(penalised, np.inf, moments.nobs - moments.centered)
     noise = bound.gamma_precise(moments.nobs) * moments.raw[:k] * scale**2
     lower, kept = pivots.factor(a, lowest, room, np.where(penalised, 0.0, noise))
-    half = dd.where(kept[:, None] & kept[None], pivots.invert(lower))
+    inside = kept[:, None] & kept[None]
+    half = dd.where(inside, pivots.invert(lower))
     root, projection, inner = half, None, None
     if shortest and not kept.all():
         projection = _shortest(moments, gram, half, kept, scale)
@@ -195,7 +196,7 @@ def _factor_precise(moments: Moments, k: int, ridge: Array, shortest: bool) -> D
         penalty,
         kept | failed,
         np.where(failed, np.nan, lower[0]),
-        np.where(kept[:, None] & kept[None], half[0], pivots.identity(k)[0]),
+        np.where(inside, half[0], pivots.identity(k)[0]),
         root[0],
         None if inner is None else inner[0],
         None if projection is None else projection[0],
