@@ -179,7 +179,7 @@ class Statistics:
     def _mean_square(self) -> Array:
         part = self._moments
         mean = np.sum(part.means, axis=0)[..., part.k :]
-        return np.asarray(np.asarray(part.sumw)[..., None] * mean**2)
+        return np.asarray(np.asarray(part.sumw)[..., None] * mean * mean)
 
     def _finite(self, array: Array) -> Array:
         return np.where(self.status == Status.NONFINITE, np.nan, array)

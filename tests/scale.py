@@ -11,6 +11,11 @@ def products(regression: Regression) -> np.ndarray:
         return rows * np.sqrt(regression.weights)[:, None] if rows.size else np.zeros((1, 1))
 
 
+def beyond(regression: Regression) -> bool:
+    """Whether squares overflow: moments in double then hold no finite sum."""
+    return bool(np.abs(products(regression)).max() > 1e150)
+
+
 def overflow(regression: Regression) -> bool:
     """Whether a weighted sum of a column overflows, which looks like an infinity in double."""
     rows = np.column_stack([regression.X, regression.y])
@@ -23,7 +28,7 @@ def out_of_reach(regression: Regression) -> bool:
     rows = np.abs(regression.X).max(axis=0, initial=0.0)
     _, sizes = np.frexp(np.append(rows, [regression.ridge, regression.weights.max(initial=0.0)]))
     squares = 2 * sizes[:-2][rows > 0] + sizes[-1]
-    return bool((np.abs(squares - sizes[-2]) > 800).any())
+    return bool((np.abs(squares - sizes[-2]) > 470).any())
 
 
 def uneven(regression: Regression) -> bool:

@@ -28,7 +28,6 @@ class Engine(Protocol):
         centered: bool,
         drop: bool,
         precise: bool = False,
-        near: NDArray[np.float64] | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some regressions of a batch."""
@@ -41,7 +40,6 @@ class Engine(Protocol):
         design: Moments,
         *,
         precise: bool = False,
-        near: NDArray[np.float64] | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some responses on a design they share."""
@@ -70,7 +68,6 @@ class Engine(Protocol):
         centered: bool,
         drop: bool,
         precise: bool = False,
-        near: NDArray[np.float64] | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some groups of equal size."""

@@ -47,7 +47,6 @@ def moments_batch(
     centered: bool,
     drop: bool,
     precise: bool = False,
-    near: NDArray[np.float64] | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some regressions of a batch.
@@ -68,8 +67,6 @@ def moments_batch(
         Whether a row in which a value is missing, of any response, is left out.
     precise : bool
         Whether to sum in double-double.
-    near : (b, k+m), optional
-        Anchors instead of the medians of three rows, where `precise`.
     space : Workspace
         Buffers of the calling thread.
 
@@ -80,7 +77,7 @@ def moments_batch(
     """
     with np.errstate(all="ignore"):
         if precise:
-            return sum_precise(x, y, weights, which, centered=centered, drop=drop, near=near)
+            return sum_precise(x, y, weights, which, centered=centered, drop=drop)
         return sum_batch(x, y, weights, which, centered=centered, drop=drop, space=space)
 
 
@@ -91,7 +88,6 @@ def moments_shared(
     design: Moments,
     *,
     precise: bool = False,
-    near: NDArray[np.float64] | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some responses on a design they share.
@@ -108,8 +104,6 @@ def moments_shared(
         Moments of x alone, L = (), m = 0, from `moments_batch`; in double-double if `precise`.
     precise : bool
         Whether to sum in double-double.
-    near : (m,), optional
-        Anchors of the responses instead of the medians of three rows, where `precise`.
     space : Workspace
         Buffers of the calling thread.
 
@@ -120,7 +114,7 @@ def moments_shared(
     """
     with np.errstate(all="ignore"):
         if precise:
-            return sum_shared_precise(x, y, weights, design, near)
+            return sum_shared_precise(x, y, weights, design)
         return sum_shared(x, y, weights, design, space)
 
 
@@ -174,7 +168,6 @@ def moments_groups(
     centered: bool,
     drop: bool,
     precise: bool = False,
-    near: NDArray[np.float64] | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some groups of equal size: a batch whose rows are gathered by number.
@@ -191,7 +184,7 @@ def moments_groups(
         Row numbers of each group.
     responses : (g,), optional
         The one response of each group, a column of y; without it, all m.
-    centered, drop, precise, near
+    centered, drop, precise
         As in `moments_batch`.
     space : Workspace
         Buffers of the calling thread.
@@ -210,6 +203,5 @@ def moments_groups(
         centered=centered,
         drop=drop,
         precise=precise,
-        near=near,
         space=space,
     )

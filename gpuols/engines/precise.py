@@ -6,6 +6,9 @@ depends on n alone; lanes are summed apart and then by halving, pieces of `bound
 tree. One NumPy call serves the lanes of many problems, or of many pieces of one. A row that is
 not there, or pads the last step, is zero, which changes no bit.
 
+Rows are shifted by their median of three, and, where that proves far from the mean, once more
+by the mean.
+
 Columns beyond 2^±250 are first divided by a power of two, exactly, and their moments stay in
 those units: no square overflows, no low part underflows.
 
@@ -37,6 +40,7 @@ _WIDTH = 2**15  # numbers in one NumPy call
 _LOADED = 2**23  # numbers in all arrays of rows
 _ARRAYS = 6  # of rows at once, without weights
 _SAFE = 250  # exponents that need no units
+_FAR = 16.0  # squares about the anchor in those about the mean: four standard deviations
 
 
 def sum_precise(
@@ -47,7 +51,6 @@ def sum_precise(
     *,
     centered: bool,
     drop: bool,
-    near: Array | None,
 ) -> Moments:
     """Moments of some regressions of a batch; arguments as `cpu.moments_batch`."""
     (n, k), m = x.shape[1:3], y.shape[2]
@@ -56,7 +59,12 @@ def sum_precise(
     step = _together(n, k + m, weights is not None or drop) if n <= PIECE else 1
     for part in ranges(len(places), step):
         rows = _Rows(x, y, weights, places[part], drop)
-        out.store(part, rows.reduce(centered, None if near is None else near[part]))
+        found = rows.reduce(rows.anchors(centered), centered)
+        again = np.flatnonzero(_far(found).any(axis=-1))
+        if len(again):
+            rows = _Rows(x, y, weights, places[part][again], drop)
+            found.store(again, rows.reduce(_mean(found[again]), centered))
+        out.store(part, found)
     return out
 
 
@@ -65,21 +73,40 @@ def sum_shared_precise(
     y: NDArray[Any],
     weights: NDArray[Any] | None,
     design: Moments,
-    near: Array | None,
 ) -> Moments:
     """Moments of some responses on a design; arguments as `cpu.moments_shared`."""
     (n, k), m = x.shape, y.shape[1]
     out = design.with_responses(m)
     w = None if weights is None else weights[None]
+    assert design.units is not None
+    anchor = np.ldexp(design.anchor, design.units[:-1])[None]
+
+    def reduce(columns: NDArray[Any], near: Array | None = None) -> Moments:
+        rows = _Rows(x[None], columns[None], w, np.zeros(1, np.int64), False)
+        about = rows.anchors(design.centered)[:, k:] if near is None else near[None, k:]
+        return rows.reduce(np.concatenate([anchor, about], axis=1), design.centered, k)[0]
+
     for part in ranges(m, max(1, _together(n, 1, weights is not None) - k)):
-        rows = _Rows(x[None], y[None, :, part], w, np.zeros(1, np.int64), False)
-        about = rows.anchors()
-        assert design.units is not None
-        about[:, :k] = np.ldexp(design.anchor, design.units[:-1])
-        if near is not None:
-            about[:, k:] = near[part]
-        out.store_responses(part, rows.reduce(design.centered, about, shared=True)[0])
+        found = reduce(y[:, part])
+        again = np.flatnonzero(_far(found)[k:])
+        if len(again):
+            near = _mean(found.take_responses(again))
+            found.store_responses(again, reduce(y[:, part][:, again], near))
+        out.store_responses(part, found)
     return out
+
+
+def _far(moments: Moments) -> NDArray[np.bool_]:
+    """Which columns and responses, L+(q,), have an anchor far from their mean."""
+    own = np.diagonal(moments.sxx, axis1=-2, axis2=-1)
+    about_mean = np.concatenate([own, moments.syy], axis=-1)
+    return np.asarray(moments.centered & (moments.raw > _FAR * about_mean))
+
+
+def _mean(moments: Moments) -> Array:
+    """Means of the columns and responses, rounded once, L+(q,)."""
+    assert moments.units is not None
+    return np.asarray(np.ldexp(np.sum(moments.means[::-1], axis=0), moments.units[..., :-1]))
 
 
 def _together(n: int, columns: int, weighted: bool) -> int:
@@ -114,17 +141,13 @@ class _Rows:
             self.kept = found
         return found
 
-    def reduce(self, centered: bool, near: Array | None, *, shared: bool = False) -> Moments:
-        """Moments, about given anchors (b, q) or the rows' own; `shared` leaves sxx out."""
+    def reduce(self, anchor: Array, centered: bool, first: int = 0) -> Moments:
+        """Moments about anchors (b, q); with `first` = k sxx is left out."""
         units = self._units()
         columns, unit = units[:, :-1], units[:, -1]
-        anchor = np.zeros(columns.shape)
-        if centered:
-            anchor = self.anchors() if near is None else near
         if units.any():
             anchor = np.ldexp(anchor, -columns)
         tree = TreeSum(_plus)
-        first = self.k if shared else 0
         for rows in self.blocks:
             z, w = self.read(rows), None if self.weights is None else self.weights[:, rows]
             if units.any():
@@ -162,9 +185,9 @@ class _Rows:
         exponent[:, -1] &= ~1
         return np.where(np.abs(exponent) > _SAFE, exponent, 0)
 
-    def anchors(self) -> Array:
-        """Anchors of the columns and responses, (b, q)."""
-        if not self.n:
+    def anchors(self, centered: bool) -> Array:
+        """Anchors of the columns and responses, (b, q); zero without an intercept."""
+        if not (self.n and centered):
             return np.zeros((len(self.which), self.k + self.m))
         there = None if self.weights is None else self.weights > 0
         return np.concatenate(anchors(self.x, self.y, None, self.which, there), axis=1)

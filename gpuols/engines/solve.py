@@ -243,6 +243,7 @@ def _error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Arra
     of_ssr = (t2 + 2.0 * vt * np.sqrt(found.shrunk)) / found.ssr
     exact = lanes.precise & (found.ssr == 0)
     of_se = v2 * (inflation + shrinkage) + np.where(exact, 0.0, of_ssr)
+    of_se = np.where(exact & (t2 == 0), 0.0, of_se)
     estimate = np.maximum(estimate, 0.5 * of_se)
     if not lanes.precise:
         return np.asarray(bound.gamma(lanes.nobs) * estimate)

@@ -154,9 +154,9 @@ def shortest(
 ) -> Pair:
     """Projection that turns the solution on the kept columns into the shortest of all solutions.
 
-    With T the coefficients of the dropped columns on the kept ones, X = X_kept R, R = [I, T], so
-    the shortest solution is R'(RR')⁻¹ times that on the kept columns: a sum of squares, in which
-    nothing cancels. A coefficient in T below its own rounding is zero.
+    With T the coefficients of the dropped columns on the kept ones, X = X_kept R, R = [I, T], and
+    with R = LQ, the rows of Q orthonormal, the shortest solution is Q'L⁻¹ times that on the kept
+    columns. A coefficient in T below its own rounding is zero.
 
     Parameters
     ----------
@@ -193,12 +193,30 @@ def shortest(
     longest = np.where(rows[0] != 0, size + shift, np.iinfo(np.int32).min // 2).max(axis=1)
     longest = np.where(kept, longest, 0)
     rows = dd.each(lambda part: np.ldexp(part, shift - longest[:, None]), rows)
-    square = dd.matmul(rows, transpose(rows))
-    square[0][range(k), range(k)] += ~kept
-    lower, _ = factor(square, np.zeros(kept.shape))
-    half = invert(lower)
-    found = dd.matmul(transpose(rows), dd.matmul(transpose(half), half))
+    lower, basis = _orthogonalize(rows, kept)
+    found = dd.matmul(transpose(basis), invert(lower))
     return dd.each(lambda part: np.ldexp(part, (shift - longest[:, None]).swapaxes(0, 1)), found)
+
+
+def _orthogonalize(rows: Pair, kept: NDArray[np.bool_]) -> tuple[Pair, Pair]:
+    """Factors R = LQ, rows of Q orthonormal, by modified Gram-Schmidt; zero where not kept.
+
+    Source: Björck (1996), Numerical Methods for Least Squares Problems, 2.4.2.
+    """
+    basis, lower = dd.each(np.copy, rows), dd.each(np.zeros_like, rows)
+    for i in range(len(kept)):
+        row, below = dd.take(basis, i), slice(i + 1, None)
+        size = dd.sqrt(dd.where(kept[i], dd.total(dd.multiply(row, row)), 1.0))
+        row = dd.divide(row, size)
+        rest = dd.take(basis, below)
+        along = dd.total(dd.multiply(transpose(rest), dd.take(row, (slice(None), None))))
+        dd.put(lower, (i, i), size)
+        dd.put(lower, (below, i), along)
+        dd.put(basis, i, row)
+        dd.put(
+            basis, below, dd.subtract(rest, dd.multiply(dd.take(along, (slice(None), None)), row))
+        )
+    return lower, basis
 
 
 def identity(k: int) -> Pair:

@@ -23,7 +23,7 @@ from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
 from gpuols.problems import shared
-from gpuols.problems.pipeline import Answer, Array, Job, Task, answer_each
+from gpuols.problems.pipeline import Answer, Job, Task, answer_each
 from gpuols.rows import Rows
 
 # Columns up to which a table of their products is worth its k²/2 columns.
@@ -55,28 +55,22 @@ def answer(rows: Rows, job: Job) -> Answer:
     weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
     kind: dict[str, Any] = {"centered": job.options.add_intercept, "drop": drop}
 
-    def tasks(places: NDArray[np.int64] | None = None, near: Array | None = None) -> list[Task]:
+    def tasks(places: NDArray[np.int64] | None = None) -> list[Task]:
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
         number = count if places is None else len(places)
         spans = plan.reading(number, n=rows.n, columns=rows.k + rows.m, batch_size=size)
         if places is None:
-            return [(span, partial(reduce_rows, span, False, None)) for span in spans]
-        about = [None if near is None else near[span] for span in spans]
-        return [
-            (span, partial(reduce_rows, places[span], True, anchor))
-            for span, anchor in zip(spans, about, strict=True)
-        ]
+            return [(span, partial(reduce_rows, span, False)) for span in spans]
+        return [(span, partial(reduce_rows, places[span], True)) for span in spans]
 
     def reduce_masked(span: slice, space: Workspace) -> Moments:
         design = rows.x.reshape(rows.n, rows.k)
         return job.engine.moments_masked(design, y, weights, span, **kind, space=space)
 
-    def reduce_rows(which: Any, precise: bool, near: Array | None, space: Workspace) -> Moments:
-        return job.engine.moments_batch(
-            x, y, weights, which, **kind, precise=precise, near=near, space=space
-        )
+    def reduce_rows(which: Any, precise: bool, space: Workspace) -> Moments:
+        return job.engine.moments_batch(x, y, weights, which, **kind, precise=precise, space=space)
 
     ridge = None if job.ridge is None else job.ridge.reshape(count)
     flat = answer_each(replace(job, ridge=ridge), (count, rows.k, rows.m), tasks)

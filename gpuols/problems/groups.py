@@ -18,7 +18,7 @@ from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
-from gpuols.problems.pipeline import Answer, Array, Job, Task, answer_each
+from gpuols.problems.pipeline import Answer, Job, Task, answer_each
 from gpuols.rows import Rows
 
 
@@ -44,7 +44,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     starts = np.cumsum(grouping.counts) - grouping.counts
     counts = np.repeat(grouping.counts, each)
 
-    def tasks(places: NDArray[np.int64] | None = None, near: Array | None = None) -> list[Task]:
+    def tasks(places: NDArray[np.int64] | None = None) -> list[Task]:
         every = np.arange(len(counts)) if places is None else places
 
         def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
@@ -59,7 +59,6 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
                 centered=job.options.add_intercept,
                 drop=job.options.missing == "drop",
                 precise=places is not None,
-                near=None if near is None else near[some],
                 space=space,
             )
 

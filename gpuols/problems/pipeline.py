@@ -2,7 +2,7 @@
 
 With solver="auto" every regression is summed and solved in double first. Exactly those that the
 error bound rejects are summed and solved again in double-double, a million of which ten are bad
-at the cost of ten. What is still above the tolerance is summed once more, about its mean.
+at the cost of ten.
 """
 
 from collections.abc import Callable, Sequence
@@ -81,19 +81,13 @@ class Answer:
 class Tasks(Protocol):
     """How a problem shape cuts the reading of rows into tasks."""
 
-    def __call__(
-        self,
-        places: NDArray[np.int64] | None = None,
-        near: Array | None = None,
-    ) -> Sequence[Task]:
+    def __call__(self, places: NDArray[np.int64] | None = None) -> Sequence[Task]:
         """Tasks: where the moments go, and what forms them.
 
         Parameters
         ----------
         places : (r,), optional
             Regressions to sum in double-double; without, all, in double.
-        near : (r, q), optional
-            Their anchors.
         """
 
 
@@ -155,34 +149,8 @@ def _look_closely(
     report: plan.Report | None = None,
 ) -> tuple[Moments, Solution | None]:
     """Moments and answers in double-double of some regressions, L = (r,)."""
-    shape = (len(places), *shape[1:])
-    moments = _reduce(job, shape, tasks(places), report, precise=True)
-    some = job.of(places)
-    solution = answer_moments(some, moments)
-    if solution is None:
-        return moments, None
-    again = np.flatnonzero(needs_mean(moments, solution, job.options.tol).any(axis=-1))
-    if len(again):
-        near = mean_of(moments[again])
-        closer = _reduce(job, (len(again), *shape[1:]), tasks(places[again], near), precise=True)
-        moments.store(again, closer)
-        better = answer_moments(some.of(again), closer)
-        assert better is not None
-        solution.store(again, better)
-    return moments, solution
-
-
-def needs_mean(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:
-    """Which answers in double-double, L+(m,), are worth another look about the mean."""
-    known = (solution.status == Status.UNTRUSTED) | (solution.status == Status.RANK_DEFICIENT)
-    wanted: NDArray[np.bool_] = known & ~(solution.error_bound <= tol) & moments.centered
-    return wanted
-
-
-def mean_of(moments: Moments) -> Array:
-    """Means of the columns and responses, rounded once, L+(q,)."""
-    mean = np.sum(moments.means[::-1], axis=0)
-    return np.asarray(mean if moments.units is None else np.ldexp(mean, moments.units[..., :-1]))
+    moments = _reduce(job, (len(places), *shape[1:]), tasks(places), report, precise=True)
+    return moments, answer_moments(job.of(places), moments)
 
 
 def _reduce(

@@ -19,17 +19,11 @@ from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 from gpuols.problems.pipeline import (
     Answer,
-    Array,
     Job,
-    mean_of,
-    needs_mean,
     rejected,
 )
 from gpuols.refined import Refined
 from gpuols.rows import Rows
-
-# Sum of squares about the anchor, in those about the mean, of an anchor that is far from the mean.
-_FAR = 2.0**20
 
 
 def applies(rows: Rows, job: Job) -> bool:
@@ -102,40 +96,24 @@ class _Columns:
         options, every = self.job.options, np.arange(self.y.shape[1])
         report = plan.reporter(options.progress)
         if self.only_closely:
-            return Answer(*self._look_closely(every, report))
+            return Answer(*self._read(self.design, every, report))
         plain = replace(self.design, low=None, units=None, precise=False)
-        moments, solution = self._read(plain, every, report=report)
+        moments, solution = self._read(plain, every, report)
         if solution is None or options.solver == "cholesky":
             return Answer(moments, solution)
         again = np.flatnonzero(rejected(moments, solution, options.tol))
         if len(again):
-            closer, better = self._look_closely(again)
+            closer, better = self._read(self.design, again)
             assert better is not None
             moments = moments.with_room_for(closer)
             moments.store_responses(again, closer)
             solution.store_responses(again, better)
         return Answer(moments, solution, Refined(np.zeros(1, np.int64), self.design.reshape((1,))))
 
-    def _look_closely(
-        self, columns: NDArray[np.int64], report: plan.Report | None = None
-    ) -> tuple[Moments, Solution | None]:
-        """Moments and answers of some responses in double-double."""
-        moments, solution = self._read(self.design, columns, report=report)
-        if solution is not None:
-            again = np.flatnonzero(needs_mean(moments, solution, self.job.options.tol))
-            if len(again):
-                near = mean_of(moments)[moments.k :][again]
-                closer, better = self._read(self.design, columns[again], near)
-                assert better is not None
-                moments.store_responses(again, closer)
-                solution.store_responses(again, better)
-        return moments, solution
-
     def _read(
         self,
         design: Moments,
         columns: NDArray[np.int64],
-        near: Array | None = None,
         report: plan.Report | None = None,
     ) -> tuple[Moments, Solution | None]:
         """Moments and answers of some responses, in double-double where the design is."""
@@ -150,7 +128,6 @@ class _Columns:
                 self.weights,
                 design,
                 precise=design.precise,
-                near=None if near is None else near[span],
                 space=space,
             )
             moments.store_responses(span, part)
@@ -166,16 +143,7 @@ class _Columns:
         return moments, solution
 
     def _reduce_design(self, precise: bool) -> Moments:
-        """Moments of X alone, L = (), m = 0; about the mean where the anchor is far from it."""
-        design = self._reduce_about(precise, None)
-        if precise and design.centered:
-            with np.errstate(all="ignore"):
-                far = design.raw > _FAR * np.diagonal(design.sxx)
-            if far.any():
-                return self._reduce_about(precise, mean_of(design)[None])
-        return design
-
-    def _reduce_about(self, precise: bool, near: Array | None) -> Moments:
+        """Moments of X alone, L = (), m = 0."""
         found: list[Moments] = []
 
         def work(which: slice, space: Workspace) -> int:
@@ -188,7 +156,6 @@ class _Columns:
                     centered=self.job.options.add_intercept,
                     drop=False,
                     precise=precise,
-                    near=near,
                     space=space,
                 )
             )
