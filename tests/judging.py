@@ -26,7 +26,7 @@ OF_RESPONSES = (
 SMALL, LARGE = 1e-290, 1e307
 """Outside them a number may lose digits, or overflow, on its way out."""
 ROUGH = 1e-3
-"""The numbers of UNTRUSTED are worth something where their error bound is below it."""
+"""Numbers that are not trusted are worth something where their error bound is below it."""
 
 
 class Verdict(NamedTuple):
@@ -48,7 +48,9 @@ def said_of(said: Mapping[str, np.ndarray], regression: Regression) -> dict[str,
     return {name: a[regression.place][..., regression.responses] for name, a in said.items()}
 
 
-def solve(regression: Regression, singular: str | None = "drop") -> oracle.Exact:
+def solve(
+    regression: Regression, singular: str | None = "drop", *, rows: bool = True
+) -> oracle.Exact:
     """Exact answers to a regression."""
     return oracle.solve(
         regression.X,
@@ -57,6 +59,7 @@ def solve(regression: Regression, singular: str | None = "drop") -> oracle.Exact
         add_intercept=regression.add_intercept,
         ridge=regression.ridge,
         singular=singular,
+        rows=rows,
     )
 
 
@@ -72,14 +75,16 @@ def judge(
     said : dict
         `numbers` at the regression's place.
     options : dict
-        Of the fit: solver, singular and tol matter here.
+        Of the fit: solver, singular and tol matter here; rows = False where only moments were
+        there to be solved.
 
     Returns
     -------
     Verdict
         No complaints where all is right.
     """
-    finite, clean, exact = known(regression, options.get("singular", "drop") == "min_norm")
+    min_norm, rows = options.get("singular", "drop") == "min_norm", options.get("rows", True)
+    finite, clean, exact = known(regression, min_norm, rows)
     complaints = [
         f"[{i}] {words}"
         for i in np.flatnonzero(~finite)
@@ -96,7 +101,9 @@ def judge(
 
 
 @lru_cache(64)
-def known(regression: Regression, min_norm: bool) -> tuple[np.ndarray, Regression, oracle.Exact]:
+def known(
+    regression: Regression, min_norm: bool, rows: bool = True
+) -> tuple[np.ndarray, Regression, oracle.Exact]:
     """Which responses are finite (m,), the regression of those, and its exact answers."""
     X, y, w = (
         np.asarray(a, float)
@@ -112,11 +119,11 @@ def known(regression: Regression, min_norm: bool) -> tuple[np.ndarray, Regressio
     clean = replace(regression, X=X if whole else X[:0], y=y[:, finite], weights=w)
     if not whole:
         clean = replace(clean, y=clean.y[:0], weights=w[:0])
-    return finite, clean, solve(clean, "min_norm" if min_norm else "drop")
+    return finite, clean, solve(clean, "min_norm" if min_norm else "drop", rows=rows)
 
 
 def near(exact: oracle.Exact, i: int, ridge: float) -> bool:
-    """Whether a threshold is within a factor 10, or 80 digits are too few."""
+    """Whether a threshold is within a factor 10, or 120 digits are too few."""
     if ridge and exact.nobs and (not exact.kept.all() or exact.df_resid < 1e-6):
         return True
     rank = ridge == 0 and bool((exact.blurred | (np.abs(exact.margins) < 1)).any())
@@ -184,7 +191,8 @@ def _judge(
         return
     if said["rank"] != (exact.rank if regression.ridge == 0 else regression.p):
         yield f"rank {said['rank']}, not {exact.rank}"
-    if status == Status.UNTRUSTED and not said["error_bound"] < ROUGH:
+    doubted = status in (Status.UNTRUSTED, Status.RANK_DEFICIENT)
+    if doubted and not said["error_bound"] < ROUGH:
         return
     yield from _judge_numbers(regression, exact, i, said, options, status)
 

@@ -76,6 +76,7 @@ def solve(
     add_intercept: bool = False,
     ridge: float = 0.0,
     singular: str | None = None,
+    rows: bool = True,
     digits: int = DIGITS,
 ) -> Exact:
     """Exact answers to m regressions on one design.
@@ -94,6 +95,9 @@ def solve(
         Penalty λ of Σ w r² + λ ‖slopes‖².
     singular : {"drop", "min_norm"}, optional
         What to do with columns that the rank rule calls redundant; None keeps them.
+    rows : bool
+        Whether the answer judged may look at the rows again: without, residuals below what the
+        moments' rounding hides are zero.
     digits : int
         Digits to work with; a pivot that loses all but a third of them counts as zero.
 
@@ -112,7 +116,7 @@ def solve(
     there = w > 0
     with mp.workdps(digits):
         total = sums(X[there], y[there], w[there], about_mean=add_intercept)
-        return _solve(total, int(add_intercept), mpf(float(ridge)), singular)
+        return _solve(total, int(add_intercept), mpf(float(ridge)), singular, rows)
 
 
 def relative_error(value: Any, exact: Any, se: Any) -> np.ndarray:
@@ -124,7 +128,7 @@ def relative_error(value: Any, exact: Any, se: Any) -> np.ndarray:
     return np.divide(error, size, out=np.where(error == 0, 0.0, np.inf), where=size > 0)
 
 
-def _solve(total: Sums, intercept: int, ridge: Any, singular: str | None) -> Exact:
+def _solve(total: Sums, intercept: int, ridge: Any, singular: str | None, rows: bool) -> Exact:
     (k, m), diagonal = total.xy.shape, np.diag(total.xx)
     floor = np.maximum(RELATIVE * diagonal, ABSOLUTE * total.raw[:k]) + np.full(k, mpf(0), object)
     ruled = singular is not None and ridge == 0
@@ -145,7 +149,8 @@ def _solve(total: Sums, intercept: int, ridge: Any, singular: str | None) -> Exa
     df = total.nobs - free - len(half) + ridge * sum(np.diag(inverse), mpf(0))
     if df <= NOTHING:
         df, ssr = mpf(0), ssr * 0
-    spread = Spread(total, kept, inverse, cov, b, intercept, ridge, df)
+    looked = rows and ridge == 0
+    spread = Spread(total, kept, inverse, cov, b, intercept, ridge, df, looked)
     b, ssr, noise = spread.settle(ssr, ruled=singular is not None)
     bound = replace(spread, b=b).bound(ssr)
 

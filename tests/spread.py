@@ -20,6 +20,8 @@ class Spread:
     intercept: int
     ridge: Any
     df: Any
+    rows: bool
+    """Whether residuals are looked at row by row, where their squares hide them."""
 
     def _squares(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """T² (m,) and y's own square, when squares about the anchor are as given (k+m,)."""
@@ -42,6 +44,15 @@ class Spread:
     def _gamma(self) -> Any:
         return (4 + mp.sqrt(self.total.nobs) + mpf(min(self.total.nobs, 256)) / 4) * mpf(2) ** -104
 
+    def _own(self, size: Any) -> Any:
+        """Rounding of the residuals themselves, in norm, where T² is as given."""
+        k = len(self.b)
+        return mpf(2) ** -103 * (k + 4) * mp.sqrt((k + 2) * size)
+
+    def _unseen(self, size: Any) -> Any:
+        """Squares that count as zero, where T² is as given."""
+        return self._own(size) ** 2 if self.rows else self._gamma * size
+
     def settle(self, ssr: np.ndarray, *, ruled: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients and sums of squares with zeros for what is a rounding error; the noise."""
         least, _ = self._squares(self._about_mean)
@@ -52,7 +63,7 @@ class Spread:
             if value <= NOTHING * least[i]:
                 ssr[i] = mpf(0)
                 continue
-            noise[i] = [float(mp.log10(value / (self._gamma * t))) for t in (most[i], least[i])]
+            noise[i] = [float(mp.log10(value / self._unseen(t))) for t in (most[i], least[i])]
             if ruled and noise[i, 1] <= 0:
                 ssr[i] = mpf(0)
         for j in range(len(b)):
@@ -87,32 +98,40 @@ class Spread:
         freed = self.ridge * mp.fsum(spread) / self.df if self.df else 0
         bounds = []
         for i, s in enumerate(ssr):
-            noise, vt = s / self.df if self.df else s, mp.sqrt(v2 * t2[i])
+            noise, step = s / self.df if self.df else s, self._gamma * mp.sqrt(v2 * t2[i])
+            hides, square = self._gamma * t2[i], y2[i]
+            if self.rows and self.df > 0:
+                left = s + step**2 * (1 + v2)
+                better = self._gamma * mp.sqrt(v2 * left) + self._own(t2[i])
+                step, square = min(step, better), min(square, left)
+                hides = min(hides, self._gamma * left + self._unseen(t2[i]))
             parts = [
                 (s_j, v_j, b_j)
                 for s_j, v_j, b_j in zip(spread, variance, self.b[:, i], strict=True)
             ]
             estimates = [
-                mp.sqrt(a) * vt / max(abs(c), mp.sqrt(abs(v * noise)))
+                mp.sqrt(a) * step / max(abs(c), mp.sqrt(abs(v * noise)))
                 for a, v, c in parts
                 if c or (noise and v)
             ]
             if free:
                 b0 = self.total.mean[k + i] - mp.fdot(mean, self.b[:, i])
                 size = max(abs(b0), mp.sqrt(own * noise))
-                error = mp.sqrt(reach) * (vt + mp.sqrt(y2[i]))
-                estimates += [error / size] if size > NOTHING * error else []
+                error = mp.sqrt(reach) * (step + self._gamma * mp.sqrt(square))
+                estimates += [error / size] if self._gamma * size > NOTHING * error else []
             if s:
                 shrunk = self.ridge * mp.fsum(self.b[:, i] ** 2)
-                estimates.append((t2[i] + 2 * vt * mp.sqrt(shrunk)) / s / 2)
+                estimates.append((hides + 2 * step * mp.sqrt(s if self.rows else shrunk)) / s / 2)
             if self.df > 0 and not s:
                 # What the squares may hide would be standard errors.
-                unseen = 2 * t2[i] / self.df / self._gamma
+                unseen = 2 * self._unseen(t2[i]) / self.df
                 estimates += [mp.sqrt(abs(v * unseen)) / abs(c) for _, v, c in parts if c]
                 estimates += [mp.sqrt(abs(own * unseen)) / abs(b0)] if free and b0 else []
+                if t2[i] and not self.rows and not (self.b[:, i].all() and (not free or b0)):
+                    estimates.append(mp.inf)
             if s or self.ridge:
-                estimates.append(v2 * (ratio + freed) / 2)
-            bounds.append(float(self._gamma * max(estimates, default=mpf(0))))
+                estimates.append(self._gamma * v2 * (ratio + freed) / 2)
+            bounds.append(float(max(estimates, default=mpf(0))))
         return np.array(bounds)
 
 

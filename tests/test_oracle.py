@@ -90,7 +90,9 @@ def test_exact_fits_have_no_residuals_and_true_zeros_are_zero():
     assert exact.ssr == 0.0
     assert (exact.bse == 0.0).all()
     assert exact.noise.max() == -np.inf
-    tenths = oracle.solve(whole, 0.1 * whole[:, :1], add_intercept=True, singular="drop")
+    y = 0.1 * whole[:, :1]
+    assert 0.0 < oracle.solve(whole, y, add_intercept=True).ssr < 1e-30
+    tenths = oracle.solve(whole, y, add_intercept=True, singular="drop", rows=False)
     assert tenths.ssr == 0.0
     assert -np.inf < tenths.noise.max() < 0.0
 

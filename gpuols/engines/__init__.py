@@ -28,6 +28,7 @@ class Engine(Protocol):
         centered: bool,
         drop: bool,
         precise: bool = False,
+        fitted: Moments | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some regressions of a batch."""
@@ -40,6 +41,7 @@ class Engine(Protocol):
         design: Moments,
         *,
         precise: bool = False,
+        fitted: Moments | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some responses on a design they share."""
@@ -68,6 +70,7 @@ class Engine(Protocol):
         centered: bool,
         drop: bool,
         precise: bool = False,
+        fitted: Moments | None = None,
         space: Workspace,
     ) -> Moments:
         """Moments of some groups of equal size."""
@@ -85,6 +88,7 @@ class Engine(Protocol):
         tol: float,
         singular: str = "drop",
         design: Any = None,
+        rest: Moments | None = None,
     ) -> Solution:
         """Answers from moments."""
 

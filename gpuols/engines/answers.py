@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.design import Design, Precise, quadratic
+from gpuols.engines.noise import Noise
 from gpuols.moments import Moments
 from gpuols.numerics import bound, cholesky, pivots
 from gpuols.numerics import doubledouble as dd
@@ -46,6 +47,8 @@ class Answers:
     reach, variance : (1, b), or (0, b) without one
         1/W + z'z and 1/W + z'Mz with z the root of the inverse times the mean of the columns: the
         intercept's variance over the residual variance, and the same without shrinkage.
+    noise : Noise
+        What rounding may have done to them.
     """
 
     b: Array
@@ -55,14 +58,17 @@ class Answers:
     intercept: Array
     reach: Array
     variance: Array
+    noise: Noise
 
     @property
-    def noise(self) -> Array:
+    def residual_variance(self) -> Array:
         """Residual variance; (m, b)."""
         return np.asarray(self.ssr / np.where(self.df > 0, self.df, np.nan))
 
 
-def answer(lanes: Moments, k: int, design: Design, *, shared: bool) -> Answers:
+def answer(
+    lanes: Moments, k: int, design: Design, rest: Moments | None = None, *, shared: bool
+) -> Answers:
     """Answers in double, or double-double where the moments are.
 
     Parameters
@@ -73,6 +79,8 @@ def answer(lanes: Moments, k: int, design: Design, *, shared: bool) -> Answers:
         Columns.
     design : Design
         Their factored Gram matrices.
+    rest : Moments, optional
+        The same with the residuals of the answers in the responses' place, in double-double.
     shared : bool
         Whether one design serves all responses.
 
@@ -83,7 +91,7 @@ def answer(lanes: Moments, k: int, design: Design, *, shared: bool) -> Answers:
     """
     df = lanes.nobs - int(lanes.centered) - design.slopes + design.freed
     if lanes.precise and design.precise is not None:
-        return _answer_precise(lanes, k, design, design.precise, df)
+        return _answer_precise(lanes, k, design, design.precise, df, rest)
     c = lanes.sxy * (design.scale * design.kept)[:, None]
     z, b = cholesky.solve(design.lower, design.inverse, c, shared=shared)
     shrunk = total(design.penalty[:, None] * b**2)
@@ -91,9 +99,10 @@ def answer(lanes: Moments, k: int, design: Design, *, shared: bool) -> Answers:
     if design.projection is not None:
         b = np.stack([total(row[:, None] * b) for row in design.projection])
     ssr = np.where(df == 0, 0.0, ssr)
+    noise = Noise.of(lanes, k, design, b)
     if not lanes.centered:
-        return Answers(b, ssr, shrunk, df, *_no_intercept(ssr))
-    return Answers(b, ssr, shrunk, df, *_intercept(lanes, k, design, z, b, shared))
+        return Answers(b, ssr, shrunk, df, *_no_intercept(ssr), noise)
+    return Answers(b, ssr, shrunk, df, *_intercept(lanes, k, design, z, b, shared), noise)
 
 
 def _no_intercept(ssr: Array) -> tuple[Array, Array, Array]:
@@ -153,41 +162,53 @@ def _reach_precisely(
     return half[0], reach, variance
 
 
-def _answer_precise(lanes: Moments, k: int, design: Design, precise: Precise, df: Array) -> Answers:
-    low = lanes.low
-    assert low is not None
-    scale, free = design.scale[:, None], int(lanes.centered)
-    c = dd.where(design.kept[:, None], (lanes.sxy * scale, low.sxy * scale))
+def coefficients(lanes: Moments, design: Design, precise: Precise) -> tuple[Pair, Pair]:
+    """L⁻¹ X'y and slopes in scaled units, (k, m, b) each."""
+    assert lanes.low is not None
+    scale = design.scale[:, None]
+    c = dd.where(design.kept[:, None], (lanes.sxy * scale, lanes.low.sxy * scale))
     # Not by the inverse: a small SSR is what z leaves of the responses' squares.
     z = pivots.substitute(precise.lower, c)
-    b = dd.matmul(pivots.transpose(precise.root), z)
+    return z, dd.matmul(pivots.transpose(precise.root), z)
+
+
+def _answer_precise(
+    lanes: Moments, k: int, design: Design, precise: Precise, df: Array, rest: Moments | None
+) -> Answers:
+    free, penalised = int(lanes.centered), (design.penalty > 0).any(axis=0)
+    z, b = coefficients(lanes, design, precise)
     shrunk = dd.total(dd.multiply(dd.exact(design.penalty[:, None]), dd.multiply(b, b)))
+    left = lanes if rest is None else rest
+    noise = Noise.of(lanes, k, design, b[0])
+    if rest is not None:
+        z, more = coefficients(rest, design, precise)
+        b = dd.add(b, more)
+        noise = Noise.of_residuals(lanes, k, design, b[0], rest, more[0])
+    assert left.low is not None
     explained = dd.add(dd.total(dd.multiply(z, z)), shrunk)
-    ssr = dd.subtract((lanes.syy, low.syy), explained)[0]
-    rows, penalised = lanes.nobs - free, (design.penalty > 0).any(axis=0)
+    ssr = dd.subtract((left.syy, left.low.syy), explained)[0]
+    rows = lanes.nobs - free
     if precise.inner is not None:
         trace = dd.total(dd.take(precise.inner, (range(k), range(k))))
-        left = dd.subtract(dd.exact(rows), trace)[0]
-        left = np.where((left <= 0) & (rows > 0), np.nan, left)
-        df = np.where(penalised & (rows <= k), left, df)
+        freed = dd.subtract(dd.exact(rows), trace)[0]
+        freed = np.where((freed <= 0) & (rows > 0), np.nan, freed)
+        df = np.where(penalised & (rows <= k), freed, df)
 
-    g2_x, g2_y = lanes.raw[:k] * design.scale**2, lanes.raw[k:]
-    t2 = total(g2_x[:, None] * b[0] ** 2) + g2_y
-    gamma = bound.gamma_precise(lanes.nobs)
-    unseen = ssr <= gamma * t2
-    exact = (unseen & (~penalised | (t2 == 0))) | (df <= 0)
+    unseen = ssr <= noise.unseen
+    exact = (unseen & (~penalised | (noise.size == 0))) | (df <= 0)
     ssr = np.where(exact, 0.0, np.where(unseen, _NOTHING, ssr))
-    v2 = total(g2_x * design.spread)
-    vt, clear = np.sqrt(v2 * t2), exact & (gamma * v2 <= _CLEAR)
-    slight = np.abs(b[0]) <= gamma * np.sqrt(design.spread)[:, None] * vt
-    slopes = np.where(clear & slight, 0.0, b[0])
+    certain = bound.gamma_precise(lanes.nobs) * noise.leverage <= _CLEAR
+    slight = np.abs(b[0]) <= np.sqrt(design.spread)[:, None] * noise.step
+    slopes = np.where(exact & certain & slight, 0.0, b[0])
     if not free:
-        return Answers(slopes, ssr, shrunk[0], df, *_no_intercept(ssr))
+        return Answers(slopes, ssr, shrunk[0], df, *_no_intercept(ssr), noise)
 
     _, reach, variance = _reach_precisely(lanes, k, design, precise)
-    mean, mean_low = means(lanes)
+    mean = dd.take(means(lanes), slice(k, None))
+    if rest is not None:
+        mean = dd.add(mean, dd.take(means(rest), slice(k, None)))
     fitted = dd.total(dd.multiply(b, _center(lanes, k, design)))
-    intercept = dd.subtract((mean[k:], mean_low[k:]), fitted)[0]
-    slight = np.abs(intercept) <= gamma * np.sqrt(reach) * (vt + np.sqrt(g2_y))
-    intercept = np.where(clear & slight, 0.0, intercept)
-    return Answers(slopes, ssr, shrunk[0], df, intercept[None], reach, variance)
+    intercept = dd.subtract(mean, fitted)[0]
+    slight = np.abs(intercept) <= np.sqrt(reach) * noise.level
+    intercept = np.where(exact & certain & slight, 0.0, intercept)
+    return Answers(slopes, ssr, shrunk[0], df, intercept[None], reach, variance, noise)

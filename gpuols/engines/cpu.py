@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from gpuols.engines.gram import sum_batch
 from gpuols.engines.masked import sum_masked
-from gpuols.engines.precise import sum_precise, sum_shared_precise
+from gpuols.engines.precise import (
+    sum_precise,
+    sum_residuals,
+    sum_shared_precise,
+    sum_shared_residuals,
+)
 from gpuols.engines.shared import sum_shared
 from gpuols.engines.solution import Solution
 from gpuols.engines.solve import factor_design, solve, unscaled_covariance
@@ -47,6 +52,7 @@ def moments_batch(
     centered: bool,
     drop: bool,
     precise: bool = False,
+    fitted: Moments | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some regressions of a batch.
@@ -67,6 +73,9 @@ def moments_batch(
         Whether a row in which a value is missing, of any response, is left out.
     precise : bool
         Whether to sum in double-double.
+    fitted : Moments, optional
+        Moments of these regressions in double-double, L = (b,): residuals of their fit without a
+        penalty are summed in the responses' place, in double-double, and sxx is left out.
     space : Workspace
         Buffers of the calling thread.
 
@@ -76,6 +85,8 @@ def moments_batch(
         L = (b,).
     """
     with np.errstate(all="ignore"):
+        if fitted is not None:
+            return sum_residuals(x, y, weights, which, fitted, drop=drop)
         if precise:
             return sum_precise(x, y, weights, which, centered=centered, drop=drop)
         return sum_batch(x, y, weights, which, centered=centered, drop=drop, space=space)
@@ -88,6 +99,7 @@ def moments_shared(
     design: Moments,
     *,
     precise: bool = False,
+    fitted: Moments | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some responses on a design they share.
@@ -104,6 +116,8 @@ def moments_shared(
         Moments of x alone, L = (), m = 0, from `moments_batch`; in double-double if `precise`.
     precise : bool
         Whether to sum in double-double.
+    fitted : Moments, optional
+        As in `moments_batch`, L = (), of these m responses.
     space : Workspace
         Buffers of the calling thread.
 
@@ -113,6 +127,8 @@ def moments_shared(
         L = (), m responses.
     """
     with np.errstate(all="ignore"):
+        if fitted is not None:
+            return sum_shared_residuals(x, y, weights, fitted)
         if precise:
             return sum_shared_precise(x, y, weights, design)
         return sum_shared(x, y, weights, design, space)
@@ -168,6 +184,7 @@ def moments_groups(
     centered: bool,
     drop: bool,
     precise: bool = False,
+    fitted: Moments | None = None,
     space: Workspace,
 ) -> Moments:
     """Moments of some groups of equal size: a batch whose rows are gathered by number.
@@ -184,7 +201,7 @@ def moments_groups(
         Row numbers of each group.
     responses : (g,), optional
         The one response of each group, a column of y; without it, all m.
-    centered, drop, precise
+    centered, drop, precise, fitted
         As in `moments_batch`.
     space : Workspace
         Buffers of the calling thread.
@@ -203,5 +220,6 @@ def moments_groups(
         centered=centered,
         drop=drop,
         precise=precise,
+        fitted=fitted,
         space=space,
     )

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.anchors import anchors, numbers, present
+from gpuols.engines.centring import about_mean
 from gpuols.engines.dealing import cut, lanes_of, load
 from gpuols.engines.gram import count_rows
+from gpuols.engines.residuals import Fit
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import TreeSum
 from gpuols.moments import Moments
@@ -30,9 +32,7 @@ from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.bound import PIECE
 from gpuols.numerics.compensated import sum_products
 from gpuols.numerics.doubledouble import Pair
-from gpuols.numerics.lanes import to_first
 from gpuols.selection import ranges
-from gpuols.sums import Low
 
 Array = NDArray[np.float64]
 
@@ -96,6 +96,33 @@ def sum_shared_precise(
     return out
 
 
+def sum_residuals(
+    x: Table, y: Table, weights: Table | None, which: Any, fitted: Moments, *, drop: bool
+) -> Moments:
+    """Moments of the residuals of some regressions; arguments as `cpu.moments_batch`."""
+    (n, k), m = x.shape[1:3], y.shape[2]
+    places = numbers(which)
+    out = Moments.empty(len(places), k, m, centered=fitted.centered, precise=True)
+    for part in ranges(len(places), _together(n, k + m, True) if n <= PIECE else 1):
+        rows = _Rows(x, y, weights, places[part], drop)
+        out.store(part, rows.reduce_residuals(fitted[part]))
+    return out
+
+
+def sum_shared_residuals(
+    x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None, fitted: Moments
+) -> Moments:
+    """Moments of the residuals of some responses; arguments as `cpu.moments_shared`."""
+    (n, k), m = x.shape, y.shape[1]
+    out = fitted.with_responses(m)
+    w = None if weights is None else weights[None]
+    for part in ranges(m, max(1, _together(n, 1, True) - k)):
+        rows = _Rows(x[None], y[None, :, part], w, np.zeros(1, np.int64), False)
+        mine = fitted.take_responses(np.arange(m)[part]).reshape((1,))
+        out.store_responses(part, rows.reduce_residuals(mine)[0])
+    return out
+
+
 def _far(moments: Moments) -> NDArray[np.bool_]:
     """Which columns and responses, L+(q,), have an anchor far from their mean."""
     own = np.diagonal(moments.sxx, axis1=-2, axis2=-1)
@@ -141,8 +168,20 @@ class _Rows:
             self.kept = found
         return found
 
-    def reduce(self, anchor: Array, centered: bool, first: int = 0) -> Moments:
-        """Moments about anchors (b, q); with `first` = k sxx is left out."""
+    def reduce_residuals(self, fitted: Moments) -> Moments:
+        """Moments with residuals in the responses' place, without sxx, given all moments (b,)."""
+        assert fitted.units is not None
+        if self.weights is None:
+            self.weights = np.ones((len(self.which), self.n))
+        anchor = np.ldexp(fitted.anchor, fitted.units[:, :-1])
+        found = self.reduce(anchor, fitted.centered, self.k, Fit.of(fitted))
+        found.anchor[:, self.k :] = 0.0
+        return found
+
+    def reduce(
+        self, anchor: Array, centered: bool, first: int = 0, fit: Fit | None = None
+    ) -> Moments:
+        """Moments about anchors (b, q); with `first` = k sxx is left out; of residuals of a fit."""
         units = self._units()
         columns, unit = units[:, :-1], units[:, -1]
         if units.any():
@@ -155,7 +194,7 @@ class _Rows:
                 w = w if w is None else np.ldexp(w, -unit[:, None])
             if self.n > PIECE:
                 z, w = cut(z, anchor), w if w is None else cut(w, 0.0)
-            sums = _sum_rows(z, w, anchor, self.k, first)
+            sums = _sum_rows(z, w, anchor, self.k, first, fit)
             if self.n <= PIECE:
                 return self._moments(sums, anchor, units, first, centered)
             for piece in range(sums[0].shape[1]):
@@ -169,7 +208,7 @@ class _Rows:
         counts = count_rows(self.weights, len(self.which), self.n)
         if self.weights is None:
             dd.put(sums, 0, dd.exact(counts[1]))
-        return _moments(sums, counts, anchor, units, self.k, first, centered)
+        return about_mean(sums, counts, anchor, units, self.k, first, centered)
 
     def _units(self) -> NDArray[np.int32]:
         """Powers of two to divide the columns and the weights by, (b, q+1)."""
@@ -197,16 +236,20 @@ def _plus(a: tuple[Array, ...], b: tuple[Array, ...]) -> Pair:
     return dd.add((a[0], a[1]), (b[0], b[1]))
 
 
-def _sum_rows(z: Array, w: Array | None, anchor: Array, k: int, first: int) -> Pair:
+def _sum_rows(
+    z: Array, w: Array | None, anchor: Array, k: int, first: int, fit: Fit | None
+) -> Pair:
     """All sums of rows z (u, r, q) about an anchor (u or 1, q), one under another: (f, u).
 
     They are W, Σ w z, for each column of X its products with itself, the later ones and the
     responses (with `first` = k the responses alone), and the squares of the responses; w = 1
-    where None, z relative to the anchor.
+    where None, z relative to the anchor, the responses replaced by the residuals of a fit.
     """
     count, rows, _ = z.shape
     lanes = lanes_of(rows)
     left, right, weight = load(z, w, anchor, lanes)
+    if fit is not None and weight is not None:
+        left, right = fit.replace_responses(left, right, weight)
     _, steps, width = right.high.shape
     alone, sums = (dd.exact(np.zeros((c, width))) for c in (1, z.shape[2]))
     for s in range(steps):
@@ -219,65 +262,3 @@ def _sum_rows(z: Array, w: Array | None, anchor: Array, k: int, first: int) -> P
     high, low = (np.concatenate(several) for several in zip(*parts, strict=True))
     shape = len(high), count, lanes
     return dd.fold((high.reshape(shape), low.reshape(shape)))
-
-
-def _moments(
-    sums: Pair,
-    counts: tuple[Array, Array, Array],
-    anchor: Array,
-    units: NDArray[np.int32],
-    k: int,
-    first: int,
-    centered: bool,
-) -> Moments:
-    """Moments about the mean, given the sums (f, b) in the order of `_sum_rows`."""
-    q = anchor.shape[1]
-    m = q - k
-    sumw, sums_z = dd.take(sums, 0), dd.take(sums, slice(1, 1 + q))
-    squares = dd.take(sums, slice(-m, None)) if m else dd.take(sums, slice(0, 0))
-    both = np.zeros((k, q, len(anchor))), np.zeros((k, q, len(anchor)))
-    start = 1 + q
-    for i in range(k):
-        begin = max(i, first)
-        row = dd.take(sums, slice(start, start + q - begin))
-        dd.put(both, (i, slice(begin, None)), row)
-        dd.put(both, (slice(begin, k), i), dd.take(row, slice(k - begin)))
-        start += q - begin
-    raw = np.concatenate([both[0][range(k), range(k)], squares[0]])
-    some = np.where(sumw[0] > 0, sumw[0], 1.0), sumw[1]
-    mean = dd.divide(sums_z, some)
-    if centered:
-        outer = dd.multiply(dd.take(sums_z, (slice(k), None)), dd.take(mean, None))
-        outer = _symmetric(outer, k)
-        both = dd.subtract(both, outer)
-        own = dd.multiply(dd.take(sums_z, slice(k, None)), dd.take(mean, slice(k, None)))
-        squares = dd.subtract(squares, own)
-    high, low = (
-        Low(
-            sumw=sumw[part],
-            mean=to_first(mean[part]),
-            sxx=to_first(both[part][:, :k]),
-            sxy=to_first(both[part][:, k:]),
-            syy=to_first(squares[part]),
-        )
-        for part in (0, 1)
-    )
-    return Moments(
-        nobs=counts[0],
-        sum_log_w=counts[2],
-        anchor=anchor,
-        raw=to_first(raw),
-        units=units,
-        low=low,
-        centered=centered,
-        precise=True,
-        **vars(high),
-    )
-
-
-def _symmetric(a: Pair, k: int) -> Pair:
-    """Copy the upper triangle of the first k columns to the lower: they agree to the bit."""
-    rows, columns = np.triu_indices(k, 1)
-    for part in a:
-        part[columns, rows] = part[rows, columns]
-    return a

@@ -1,9 +1,8 @@
 """From moments to solutions: answers, their error bound and their status.
 
-In the error bound g² are the sums of squares about the anchor before centring,
-V² = Σ g²ⱼ (A⁻¹)ⱼⱼ and T² = Σ g²ⱼ b²ⱼ + g²_y. Where a fit is exact, what its SSR may hide below γ₂T²
-bounds the standard errors, in units of the coefficients. All arrays here have the regressions on
-the last axis; a design that many responses share has one.
+The error bound is what rounding in the sums may do (`noise`), pushed through the solution. Where
+a fit is exact, what its SSR may hide bounds the standard errors, in units of the coefficients. All
+arrays here have the regressions on the last axis; a design that many responses share has one.
 """
 
 import numpy as np
@@ -16,7 +15,7 @@ from gpuols.errors import Status
 from gpuols.moments import Moments
 from gpuols.numerics import bound, cholesky, pivots
 from gpuols.numerics import doubledouble as dd
-from gpuols.numerics.lanes import to_first, to_last, total
+from gpuols.numerics.lanes import to_first, to_last
 
 Array = NDArray[np.float64]
 
@@ -31,6 +30,7 @@ def solve(
     tol: float,
     singular: str = "drop",
     design: Design | None = None,
+    rest: Moments | None = None,
 ) -> Solution:
     """Solve regressions given by their moments.
 
@@ -46,6 +46,8 @@ def solve(
         What redundant columns get, where the moments are in double-double.
     design : Design, optional
         Their factored design, from `factor_design`.
+    rest : Moments, optional
+        Moments of the residuals of the answers, both in double-double.
 
     Returns
     -------
@@ -61,8 +63,11 @@ def solve(
         lanes = _lanes(moments)
         if design is None:
             design = factor_design(moments, ridge, singular=singular)
-        found = answer(lanes, moments.k, design, shared=shared)
-        return _judge(lanes, moments.k, design, found, tol, singular).map(from_lanes)
+        left = None if rest is None else _lanes(rest)
+        found = answer(lanes, moments.k, design, left, shared=shared)
+        error_bound = _error_bound(lanes, moments.k, design, found, verified=rest is not None)
+        judged = _judge(lanes, moments.k, design, found, error_bound, tol, singular)
+        return judged.map(from_lanes)
 
 
 def factor_design(moments: Moments, ridge: Array, *, singular: str = "drop") -> Design:
@@ -166,7 +171,13 @@ def _lanes(moments: Moments) -> Moments:
 
 
 def _judge(
-    lanes: Moments, k: int, design: Design, found: Answers, tol: float, singular: str
+    lanes: Moments,
+    k: int,
+    design: Design,
+    found: Answers,
+    error_bound: Array,
+    tol: float,
+    singular: str,
 ) -> Solution:
     """What the answers are worth, and which of them to give."""
     free, some = int(lanes.centered), lanes.nobs > 0
@@ -175,7 +186,6 @@ def _judge(
     finite = design_sound & sound[k:]
     few = found.df <= 0
     enough = design.solved & ~(found.df < 0)
-    error_bound = _error_bound(lanes, k, design, found)
     if not lanes.precise:
         error_bound = np.where(_in_range(lanes, k, design), error_bound, np.inf)
     trusted = design.solved & (error_bound <= tol)
@@ -222,37 +232,44 @@ def _spread(a: NDArray[np.bool_], like: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.broadcast_to(a, like.shape)
 
 
-def _error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array:
-    """Bound on the error of every coefficient and standard error; (m, b)."""
-    g2_x, g2_y = lanes.raw[:k] * design.scale**2, lanes.raw[k:]
-    v2 = total(g2_x * design.spread)
-    t2 = total(g2_x[:, None] * found.b**2) + g2_y
-    vt = np.sqrt(v2 * t2)
-    se, se_0 = (np.sqrt(part[:, None] * found.noise) for part in (design.variance, found.variance))
-    estimate = bound.worst(np.sqrt(design.spread)[:, None] * vt, found.b, se)
+def _error_bound(
+    lanes: Moments, k: int, design: Design, found: Answers, *, verified: bool
+) -> Array:
+    """Bound on the error of every coefficient and standard error; (m, b).
+
+    `verified` says that residuals were summed by themselves: that a coefficient of an exact fit
+    is zero is then known.
+    """
+    noise, gamma = found.noise, bound.gamma_precise if lanes.precise else bound.gamma
+    scale, scale_0 = np.sqrt(design.spread)[:, None], np.sqrt(found.reach)[:, None]
+    deviation, deviation_0 = np.sqrt(design.variance)[:, None], np.sqrt(found.variance)[:, None]
+    spread = np.sqrt(found.residual_variance)
+    estimate = bound.worst(scale * noise.step, found.b, deviation * spread)
+    own = bound.worst(scale_0 * noise.level, found.intercept, deviation_0 * spread)
+    estimate = np.maximum(estimate, own)
+
     ratio = np.where(design.variance > 0, design.spread / design.variance, np.inf)
-    ratio = np.where((g2_x > 0) & (design.spread > 0), ratio, 1.0)
+    ratio = np.where((lanes.raw[:k] > 0) & (design.spread > 0), ratio, 1.0)
     if lanes.centered:
         own_ratio = np.where(found.variance > 0, found.reach / found.variance, np.inf)
         ratio = np.concatenate([ratio, own_ratio])
-        error = np.sqrt(found.reach) * (vt + np.sqrt(g2_y))
-        own = bound.worst(error[None], found.intercept, se_0)
-        estimate = np.maximum(estimate, own)
     inflation = np.max(ratio, axis=0, initial=1.0)
     shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
-    of_ssr = (t2 + 2.0 * vt * np.sqrt(found.shrunk)) / found.ssr
+    of_variance = gamma(lanes.nobs) * noise.leverage * (inflation + shrinkage)
     exact = lanes.precise & (found.ssr == 0)
-    of_se = v2 * (inflation + shrinkage) + np.where(exact, 0.0, of_ssr)
-    of_se = np.where(exact & (t2 == 0), 0.0, of_se)
-    estimate = np.maximum(estimate, 0.5 * of_se)
+    root = noise.step * np.sqrt(found.ssr if verified else found.shrunk)
+    of_se = of_variance + np.where(exact, 0.0, (noise.unseen + 2.0 * root) / found.ssr)
+    nothing = exact & (noise.size == 0) & (design.penalty == 0).all(axis=0)
+    estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
     if not lanes.precise:
-        return np.asarray(bound.gamma(lanes.nobs) * estimate)
-    gamma = bound.gamma_precise(lanes.nobs)
-    unseen = np.where(exact, 2.0 * gamma * t2 / found.df, 0.0)
-    hidden = bound.worst(np.sqrt(design.variance[:, None] * unseen), found.b, se)
-    own = bound.worst(np.sqrt(found.variance[:, None] * unseen), found.intercept, se_0)
-    rounding = _ROUNDING + 0.5 * k * bound.UNIT
-    return np.asarray(np.maximum(gamma * estimate, np.maximum(hidden, own)) + rounding)
+        return np.asarray(estimate)
+    hidden = np.sqrt(np.where(exact, 2.0 * noise.unseen / found.df, 0.0))
+    zero = (found.b == 0) & design.kept[:, None]
+    for size, value in ((deviation, found.b), (deviation_0, found.intercept)):
+        estimate = np.maximum(estimate, bound.worst(size * hidden, value, size * spread))
+    doubtful = (zero.any(axis=0) | (found.intercept == 0).any(axis=0)) & (hidden > 0)
+    estimate = np.where(doubtful & (not verified), np.inf, estimate)
+    return np.asarray(estimate + _ROUNDING + 0.5 * k * bound.UNIT)
 
 
 def _in_range(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:

@@ -44,7 +44,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     starts = np.cumsum(grouping.counts) - grouping.counts
     counts = np.repeat(grouping.counts, each)
 
-    def tasks(places: NDArray[np.int64] | None = None) -> list[Task]:
+    def tasks(places: NDArray[np.int64] | None = None, fitted: Moments | None = None) -> list[Task]:
         every = np.arange(len(counts)) if places is None else places
 
         def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
@@ -59,6 +59,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
                 centered=job.options.add_intercept,
                 drop=job.options.missing == "drop",
                 precise=places is not None,
+                fitted=fitted and fitted[some],
                 space=space,
             )
 

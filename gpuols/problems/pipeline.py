@@ -48,10 +48,14 @@ class Job:
         """The same for some of the regressions."""
         return replace(self, ridge=None if self.ridge is None else self.ridge[places])
 
-    def solve(self, moments: Moments, ridge: Array, design: Any = None) -> Solution:
+    def solve(
+        self, moments: Moments, ridge: Array, design: Any = None, rest: Moments | None = None
+    ) -> Solution:
         """Answers from moments, by the options."""
         tol, singular = self.options.tol, self.options.singular
-        return self.engine.solve(moments, ridge, tol=tol, singular=singular, design=design)
+        return self.engine.solve(
+            moments, ridge, tol=tol, singular=singular, design=design, rest=rest
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +85,17 @@ class Answer:
 class Tasks(Protocol):
     """How a problem shape cuts the reading of rows into tasks."""
 
-    def __call__(self, places: NDArray[np.int64] | None = None) -> Sequence[Task]:
+    def __call__(
+        self, places: NDArray[np.int64] | None = None, fitted: Moments | None = None
+    ) -> Sequence[Task]:
         """Tasks: where the moments go, and what forms them.
 
         Parameters
         ----------
         places : (r,), optional
             Regressions to sum in double-double; without, all, in double.
+        fitted : Moments, optional
+            Theirs, L = (r,), whose residuals are to be summed.
         """
 
 
@@ -149,8 +157,32 @@ def _look_closely(
     report: plan.Report | None = None,
 ) -> tuple[Moments, Solution | None]:
     """Moments and answers in double-double of some regressions, L = (r,)."""
-    moments = _reduce(job, (len(places), *shape[1:]), tasks(places), report, precise=True)
-    return moments, answer_moments(job.of(places), moments)
+    shape = (len(places), *shape[1:])
+    moments = _reduce(job, shape, tasks(places), report, precise=True)
+    some = job.of(places)
+    solution = answer_moments(some, moments)
+    if solution is None or some.ridge is None:
+        return moments, None
+    again = np.flatnonzero(hidden(moments, solution, some.ridge, job.options.tol).any(axis=-1))
+    if len(again):
+        fitted = moments[again]
+        rest = _reduce(job, (len(again), *shape[1:]), tasks(places[again], fitted), precise=True)
+        better = answer_moments(some.of(again), fitted, rest=rest)
+        assert better is not None
+        solution.store(again, better)
+    return moments, solution
+
+
+def hidden(moments: Moments, solution: Solution, ridge: Array, tol: float) -> NDArray[np.bool_]:
+    """Which answers in double-double, L+(m,), need a look at their residuals.
+
+    Those that can't be trusted, and those whose residuals are less than rounding leaves of the
+    responses; nothing is to be seen where the responses are constant.
+    """
+    exact = (solution.ssr == 0) & (moments.raw[..., moments.k :] > 0)
+    known = (solution.status != Status.NONFINITE) & (solution.status != Status.TOO_FEW_ROWS)
+    wanted = (exact | ~(solution.error_bound <= tol)) & known & (ridge == 0)[..., None]
+    return np.asarray(wanted)
 
 
 def _reduce(
@@ -176,7 +208,7 @@ def _reduce(
 
 
 def answer_moments(
-    job: Job, moments: Moments, report: plan.Report | None = None
+    job: Job, moments: Moments, report: plan.Report | None = None, rest: Moments | None = None
 ) -> Solution | None:
     """Answers from moments alone.
 
@@ -188,6 +220,8 @@ def answer_moments(
         L of any shape; L = () with an axis of responses is one design that they share.
     report : callable, optional
         Called with (done, total).
+    rest : Moments, optional
+        Those of the residuals, L = (b,).
 
     Returns
     -------
@@ -203,7 +237,8 @@ def answer_moments(
     solution = Solution.empty(ridge.size, moments.k + moments.centered, moments.m)
 
     def work(where: slice, _: Workspace) -> int:
-        solution.store(where, job.solve(flat[where], ridge[where]))
+        left = None if rest is None else rest[where]
+        solution.store(where, job.solve(flat[where], ridge[where], rest=left))
         return int(where.stop - where.start)
 
     spans = plan.solving(

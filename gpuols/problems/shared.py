@@ -20,6 +20,7 @@ from gpuols.moments import Moments
 from gpuols.problems.pipeline import (
     Answer,
     Job,
+    hidden,
     rejected,
 )
 from gpuols.refined import Refined
@@ -133,6 +134,8 @@ class _Columns:
             moments.store_responses(span, part)
             if solution is not None and job.ridge is not None:
                 answers = job.solve(part, job.ridge, self.factored)
+                if design.precise:
+                    self._look_at_residuals(part, answers, columns[span], space)
                 solution.store_responses(span, answers)
             return int(span.stop - span.start)
 
@@ -141,6 +144,21 @@ class _Columns:
         )
         job.engine.run(spans, work, report, m)
         return moments, solution
+
+    def _look_at_residuals(
+        self, moments: Moments, answers: Solution, columns: NDArray[np.int64], space: Workspace
+    ) -> None:
+        """Replace answers whose residuals are less than rounding leaves of the responses."""
+        job = self.job
+        assert job.ridge is not None
+        again = np.flatnonzero(hidden(moments, answers, job.ridge, job.options.tol))
+        if not len(again):
+            return
+        fitted, own = moments.take_responses(again), self.y[:, columns[again]]
+        rest = job.engine.moments_shared(
+            self.x, own, self.weights, self.design, precise=True, fitted=fitted, space=space
+        )
+        answers.store_responses(again, job.solve(fitted, job.ridge, self.factored, rest))
 
     def _reduce_design(self, precise: bool) -> Moments:
         """Moments of X alone, L = (), m = 0."""

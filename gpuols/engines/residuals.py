@@ -1,0 +1,82 @@
+"""Residuals, row by row in double-double: a closer look at fits whose squares hide them.
+
+Where a fit is so close that what is left of the responses' squares is rounding, the residuals
+themselves, from coefficients of 106 bits, still have all their digits. Summed in the responses'
+place they give the sum of squared residuals, and what the coefficients still lack.
+
+Source: Björck (1996), Numerical Methods for Least Squares Problems, 2.9, iterative refinement.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.answers import coefficients
+from gpuols.engines.design import factor
+from gpuols.moments import Moments
+from gpuols.numerics import doubledouble as dd
+from gpuols.numerics.compensated import Split
+from gpuols.numerics.doubledouble import Pair
+from gpuols.numerics.lanes import to_last
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fits, in the units of their moments and about their anchor; regressions last.
+
+    Attributes
+    ----------
+    slopes : pair of (k, m, b)
+        Coefficients of the columns.
+    level : pair of (m, b)
+        Intercepts.
+    """
+
+    slopes: Pair
+    level: Pair
+
+    @classmethod
+    def of(cls, moments: Moments) -> Self:
+        """Fits from moments in double-double, L = (b,)."""
+        lanes, k = moments.map(to_last), moments.k
+        design = factor(lanes, k, np.zeros(len(moments.nobs)))
+        assert design.precise is not None
+        assert lanes.low is not None
+        _, b = coefficients(lanes, design, design.precise)
+        slopes = dd.each(lambda part: part * design.scale[:, None], b)
+        level = dd.exact(np.zeros(lanes.syy.shape))
+        if moments.centered:
+            mean = lanes.mean, lanes.low.mean
+            fitted = dd.multiply(slopes, dd.take(mean, (slice(k), None)))
+            level = dd.subtract(dd.take(mean, slice(k, None)), dd.total(fitted))
+        return cls(slopes, level)
+
+    def replace_responses(self, left: Split, right: Split, weight: Array) -> tuple[Split, Split]:
+        """Rows w z and z (q, steps, width) with residuals in the responses' place.
+
+        Where the weight (steps, width) is zero, they are.
+        """
+        k, (_, steps, width) = len(self.slopes[0]), right.high.shape
+
+        def dealt(part: Array) -> Array:
+            each = np.repeat(part, width // part.shape[-1], axis=-1)[..., None, :]
+            return np.broadcast_to(each, (*part.shape[:-1], steps, width))
+
+        slopes, level = dd.each(dealt, self.slopes), dd.each(dealt, self.level)
+        rest = dd.subtract(right[k:].number, level)
+        for j in range(k):
+            rest = dd.subtract(rest, dd.multiply(right[j : j + 1].number, dd.take(slopes, j)))
+        rest = dd.where(weight > 0, rest)
+        product, error = dd.two_prod(weight, rest[0])
+        weighted = dd.fast_two_sum(product, error + weight * rest[1])
+        return _join(left[:k], weighted), _join(right[:k], rest)
+
+
+def _join(columns: Split, responses: Pair) -> Split:
+    pairs = zip(columns.number, responses, strict=True)
+    high, low = (np.concatenate(parts) for parts in pairs)
+    return Split.of((high, low))
