@@ -264,8 +264,8 @@ class Statistics:
         """Bound on every number's error in units of max(|coefficient|, SE), inf if none; L+(m,).
 
         It bounds the relative error of every standard error, too; where the fit is exact, so that
-        they are zero, their error in units of the coefficients. With singular="min_norm" it is
-        that of the fit, not of the choice of the shortest solution.
+        they are zero, their error in units of the coefficients. With singular="min_norm" it
+        covers the choice of the shortest solution, too.
         """
         return self._solution.error_bound
 

@@ -16,6 +16,12 @@ def beyond(regression: Regression) -> bool:
     return bool(np.abs(products(regression)).max() > 1e150)
 
 
+def vanishing(regression: Regression) -> bool:
+    """Whether the squares of a whole column underflow."""
+    largest = np.abs(products(regression)).max(axis=0)
+    return bool(((largest > 0) & (largest < 1e-150)).any())
+
+
 def overflow(regression: Regression) -> bool:
     """Whether a weighted sum of a column overflows, which looks like an infinity in double."""
     rows = np.column_stack([regression.X, regression.y])
@@ -32,9 +38,9 @@ def out_of_reach(regression: Regression) -> bool:
 
 
 def uneven(regression: Regression) -> bool:
-    """Whether what rounding hides in one column is long in the units of another."""
+    """Whether units differ so much that rounding decides which solution is shortest."""
     size = np.abs(regression.X).max(axis=0, initial=0.0)
-    return bool((size[size > 0].max(initial=0.0) * 1e-30 > size[size > 0]).any())
+    return bool((size[size > 0].max(initial=0.0) * 1e-6 > size[size > 0]).any())
 
 
 def felt(regression: Regression, want: np.ndarray, digits: int) -> np.ndarray:

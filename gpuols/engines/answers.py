@@ -96,10 +96,10 @@ def answer(
     z, b = cholesky.solve(design.lower, design.inverse, c, shared=shared)
     shrunk = total(design.penalty[:, None] * b**2)
     ssr = np.maximum(lanes.syy - total(b * c) - shrunk, 0.0)
-    if design.projection is not None:
-        b = np.stack([total(row[:, None] * b) for row in design.projection])
-    ssr = np.where(df == 0, 0.0, ssr)
     noise = Noise.of(lanes, k, design, b)
+    if design.shortest is not None:
+        b = np.stack([total(row[:, None] * b) for row in design.shortest.projection[0]])
+    ssr = np.where(df == 0, 0.0, ssr)
     if not lanes.centered:
         return Answers(b, ssr, shrunk, df, *_no_intercept(ssr), noise)
     return Answers(b, ssr, shrunk, df, *_intercept(lanes, k, design, z, b, shared), noise)
@@ -163,13 +163,13 @@ def _reach_precisely(
 
 
 def coefficients(lanes: Moments, design: Design, precise: Precise) -> tuple[Pair, Pair]:
-    """L⁻¹ X'y and slopes in scaled units, (k, m, b) each."""
+    """L⁻¹ X'y and slopes in scaled units, zero where a column was dropped, (k, m, b) each."""
     assert lanes.low is not None
     scale = design.scale[:, None]
     c = dd.where(design.kept[:, None], (lanes.sxy * scale, lanes.low.sxy * scale))
     # Not by the inverse: a small SSR is what z leaves of the responses' squares.
     z = pivots.substitute(precise.lower, c)
-    return z, dd.matmul(pivots.transpose(precise.root), z)
+    return z, dd.matmul(pivots.transpose(precise.half), z)
 
 
 def _answer_precise(
@@ -184,6 +184,8 @@ def _answer_precise(
         z, more = coefficients(rest, design, precise)
         b = dd.add(b, more)
         noise = Noise.of_residuals(lanes, k, design, b[0], rest, more[0])
+    if design.shortest is not None:
+        b = dd.matmul(design.shortest.projection, b)
     assert left.low is not None
     explained = dd.add(dd.total(dd.multiply(z, z)), shrunk)
     ssr = dd.subtract((left.syy, left.low.syy), explained)[0]
@@ -197,7 +199,7 @@ def _answer_precise(
     unseen = ssr <= noise.unseen
     exact = (unseen & (~penalised | (noise.size == 0))) | (df <= 0)
     ssr = np.where(exact, 0.0, np.where(unseen, _NOTHING, ssr))
-    certain = bound.gamma_precise(lanes.nobs) * noise.leverage <= _CLEAR
+    certain = bound.gamma_precise(lanes.nobs) * design.leverage <= _CLEAR
     slight = np.abs(b[0]) <= np.sqrt(design.spread)[:, None] * noise.step
     slopes = np.where(exact & certain & slight, 0.0, b[0])
     if not free:

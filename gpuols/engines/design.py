@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.moments import Moments
-from gpuols.numerics import bound, cholesky, pivots
+from gpuols.numerics import bound, cholesky, pivots, projection
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.doubledouble import Pair
 from gpuols.numerics.lanes import total
@@ -48,6 +48,25 @@ class Precise:
 
 
 @dataclass(frozen=True)
+class Shortest:
+    """The choice among the solutions of designs with redundant columns.
+
+    Attributes
+    ----------
+    projection : pair of (k, k, b)
+        What turns the solution on the kept columns into the shortest.
+    doubt : (b,)
+        Binary logarithm of the error of the choice, relative to a solution's length.
+    exponents : (k, b)
+        Powers of two that take a coefficient to the caller's units, in which lengths are measured.
+    """
+
+    projection: Pair
+    doubt: Array
+    exponents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Design:
     """A scaled, factored Gram matrix A = S + λI.
 
@@ -65,12 +84,14 @@ class Design:
         As in `Precise`.
     inner : (k, k, b) or None
         As in `Precise`.
-    projection : (k, k, b) or None
+    shortest : Shortest or None
         What turns a solution into the shortest one, where there are others.
     spread : (k, b)
         Diagonal of A⁻¹.
     variance : (k, b)
         Diagonal of A⁻¹ S A⁻¹: variances of the slopes over the residual variance.
+    leverage : (b,)
+        V² = Σ g²ⱼ (A⁻¹)ⱼⱼ of the kept columns, g² the sums of squares about the anchor.
     precise : Precise or None
         The same in double-double.
     """
@@ -82,9 +103,10 @@ class Design:
     inverse: Array
     root: Array
     inner: Array | None
-    projection: Array | None
+    shortest: Shortest | None
     spread: Array
     variance: Array
+    leverage: Array
     precise: Precise | None
 
     @property
@@ -126,7 +148,7 @@ def factor(moments: Moments, k: int, ridge: Array, *, shortest: bool = False) ->
     """
     if moments.precise:
         return _factor_precise(moments, k, ridge, shortest)
-    return _factor(moments.sxx, ridge)
+    return _factor(moments.sxx, moments.raw[:k], ridge)
 
 
 def lowest_pivots(moments: Moments, k: int) -> Array:
@@ -135,10 +157,10 @@ def lowest_pivots(moments: Moments, k: int) -> Array:
     if not moments.centered:
         return pivots.floor(about_mean, about_mean)
     mean = np.sum(moments.means, axis=0)[:k]
-    return pivots.floor(about_mean, about_mean + moments.sumw * mean**2)
+    return pivots.floor(about_mean, about_mean + moments.sumw * mean * mean)
 
 
-def _factor(sxx: Array, ridge: Array) -> Design:
+def _factor(sxx: Array, raw: Array, ridge: Array) -> Design:
     a = np.array(sxx, order="C")
     diagonal = np.einsum("iib->ib", a)
     diagonal += ridge
@@ -154,10 +176,19 @@ def _factor(sxx: Array, ridge: Array) -> Design:
         inner = cholesky.multiply(left, inverse.swapaxes(0, 1))
         inner = np.where(ridge == 0, np.eye(len(a))[:, :, None], inner)
         variance = quadratic(inner, inverse)
-    kept = np.ones(scale.shape, bool)
-    penalty = ridge * scale**2
     return Design(
-        scale, penalty, kept, lower, inverse, inverse, inner, None, spread, variance, None
+        scale=scale,
+        penalty=ridge * scale**2,
+        kept=np.ones(scale.shape, bool),
+        lower=lower,
+        inverse=inverse,
+        root=inverse,
+        inner=inner,
+        shortest=None,
+        spread=spread,
+        variance=variance,
+        leverage=total(raw * scale**2 * spread),
+        precise=None,
     )
 
 
@@ -177,10 +208,10 @@ def _factor_precise(moments: Moments, k: int, ridge: Array, shortest: bool) -> D
     lower, kept = pivots.factor(a, lowest, room, np.where(penalised, 0.0, noise))
     inside = kept[:, None] & kept[None]
     half = dd.where(inside, pivots.invert(lower))
-    root, projection, inner = half, None, None
+    root, choice, inner = half, None, None
     if shortest and not kept.all():
-        projection = _shortest(moments, gram, half, kept, scale)
-        root = dd.matmul(half, pivots.transpose(projection))
+        onto, choice = _shortest(moments, gram, half, kept, scale)
+        root = dd.matmul(half, pivots.transpose(onto))
     if penalised.any():
         inner = dd.matmul(dd.matmul(half, gram), pivots.transpose(half))
         one = pivots.identity(k)
@@ -192,17 +223,18 @@ def _factor_precise(moments: Moments, k: int, ridge: Array, shortest: bool) -> D
     steep = (scale <= 2.0**-_STEEPEST) | (scale >= 2.0**_STEEPEST)
     failed = penalised & (steep | ~kept).any(axis=0)
     return Design(
-        scale,
-        penalty,
-        kept | failed,
-        np.where(failed, np.nan, lower[0]),
-        np.where(inside, half[0], pivots.identity(k)[0]),
-        root[0],
-        None if inner is None else inner[0],
-        None if projection is None else projection[0],
-        spread,
-        variance,
-        Precise(half, root, inner, lower),
+        scale=scale,
+        penalty=penalty,
+        kept=kept | failed,
+        lower=np.where(failed, np.nan, lower[0]),
+        inverse=np.where(inside, half[0], pivots.identity(k)[0]),
+        root=root[0],
+        inner=None if inner is None else inner[0],
+        shortest=choice,
+        spread=spread,
+        variance=variance,
+        leverage=total(moments.raw[:k] * scale**2 * total(half[0] ** 2)),
+        precise=Precise(half, root, inner, lower),
     )
 
 
@@ -230,7 +262,7 @@ def quadratic(inner: Array | None, z: Array) -> Array:
 
 def _shortest(
     moments: Moments, gram: Pair, half: Pair, kept: NDArray[np.bool_], scale: Array
-) -> Pair:
+) -> tuple[Pair, Shortest]:
     """Projections to the shortest solution in the user's units, the identity at full rank."""
     k = len(kept)
     _, exponents = np.frexp(scale)
@@ -239,9 +271,11 @@ def _shortest(
     some: NDArray[np.bool_] = np.asarray(~kept.all(axis=0))
     where = (..., some)
     gamma, raw = bound.gamma_precise(moments.nobs[some]), moments.raw[:k, some] * scale[where] ** 2
-    found = pivots.shortest(
+    found, doubt = projection.shortest(
         dd.take(gram, where), dd.take(half, where), kept[where], exponents[where], raw, gamma
     )
     result = dd.each(lambda part: np.repeat(part, len(some), axis=2), pivots.identity(k))
     dd.put(result, where, found)
-    return result
+    doubts = np.full(len(some), -np.inf)
+    doubts[some] = doubt
+    return result, Shortest(result, doubts, np.asarray(exponents, np.int64))

@@ -211,5 +211,5 @@ def centre(out: Moments) -> Moments:
             sxy[i] -= weighted * mean[k:]
         sxx[:i, i] = sxx[i, :i]
     if out.centered:
-        syy -= sumw * mean[k:] ** 2
+        syy -= (sumw * mean[k:]) * mean[k:]
     return out

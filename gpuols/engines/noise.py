@@ -27,8 +27,6 @@ class Noise:
 
     Attributes
     ----------
-    leverage : (b,)
-        V².
     size : (m, b)
         T².
     step : (m, b)
@@ -39,7 +37,6 @@ class Noise:
         Sum of squared residuals that can't be told from zero.
     """
 
-    leverage: Array
     size: Array
     step: Array
     level: Array
@@ -47,28 +44,24 @@ class Noise:
 
     @classmethod
     def of(cls, lanes: Moments, k: int, design: Design, b: Array) -> Self:
-        """Noise of slopes b (k, m, b) from moments."""
-        gamma, leverage = _gamma(lanes), _leverage(lanes, k, design)
+        """Noise of slopes b (k, m, b) from moments, redundant columns left out."""
+        gamma = _gamma(lanes)
         size = _size(lanes, lanes, k, design, b)
-        step = gamma * np.sqrt(leverage * size)
-        return cls(leverage, size, step, step + gamma * np.sqrt(lanes.raw[k:]), gamma * size)
+        step = gamma * np.sqrt(design.leverage * size)
+        return cls(size, step, step + gamma * np.sqrt(lanes.raw[k:]), gamma * size)
 
     @classmethod
     def of_residuals(
         cls, lanes: Moments, k: int, design: Design, b: Array, rest: Moments, more: Array
     ) -> Self:
         """Noise of slopes b that the residuals' moments `rest` have changed by `more`."""
-        gamma, leverage = _gamma(lanes), _leverage(lanes, k, design)
+        gamma = _gamma(lanes)
         size = _size(lanes, lanes, k, design, b)
         own = _UNIT * (k + 4) * np.sqrt((k + 2) * size)
         left = _size(lanes, rest, k, design, more)
-        step = gamma * np.sqrt(leverage * left) + own
+        step = gamma * np.sqrt(design.leverage * left) + own
         level = step + gamma * np.sqrt(rest.raw[k:])
-        return cls(leverage, size, step, level, gamma * left + own**2)
-
-
-def _leverage(lanes: Moments, k: int, design: Design) -> Array:
-    return total(lanes.raw[:k] * design.scale**2 * design.spread)
+        return cls(size, step, level, gamma * left + own**2)
 
 
 def _size(lanes: Moments, responses: Moments, k: int, design: Design, b: Array) -> Array:

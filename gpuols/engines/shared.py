@@ -110,7 +110,7 @@ def _join(design: Moments, anchor: Array, cross: Array, squares: Array) -> Momen
     if design.centered:
         for i, weighted in enumerate(sumw * design.mean):
             sxy[i] -= weighted * mean
-        syy = squares - sumw * mean**2
+        syy = squares - (sumw * mean) * mean
     return replace(
         design,
         anchor=np.concatenate([design.anchor, anchor]),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.answers import Answers, answer, means
+from gpuols.engines.choice import error_of_choice
 from gpuols.engines.design import Design, factor, lowest_pivots
 from gpuols.engines.solution import Solution
 from gpuols.errors import Status
@@ -255,12 +256,14 @@ def _error_bound(
         ratio = np.concatenate([ratio, own_ratio])
     inflation = np.max(ratio, axis=0, initial=1.0)
     shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
-    of_variance = gamma(lanes.nobs) * noise.leverage * (inflation + shrinkage)
+    of_variance = gamma(lanes.nobs) * design.leverage * (inflation + shrinkage)
     exact = lanes.precise & (found.ssr == 0)
     root = noise.step * np.sqrt(found.ssr if verified else found.shrunk)
     of_se = of_variance + np.where(exact, 0.0, (noise.unseen + 2.0 * root) / found.ssr)
     nothing = exact & (noise.size == 0) & (design.penalty == 0).all(axis=0)
     estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
+    if design.shortest is not None:
+        estimate = np.maximum(estimate, error_of_choice(lanes, k, design, design.shortest, found))
     if not lanes.precise:
         return np.asarray(estimate)
     hidden = np.sqrt(np.where(exact, 2.0 * noise.unseen / found.df, 0.0))
