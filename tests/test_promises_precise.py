@@ -42,6 +42,7 @@ TROUBLES = (
     "exact",
     "flat y",
     "few",
+    "rounded",
 )
 
 
@@ -68,6 +69,8 @@ def troubled(trouble, X, y, w):
         y[:] = 0.1
     elif trouble == "few":
         w[k:] = 0.0
+    elif trouble == "rounded":
+        y[:] = 0.1 * X[:, :1] + 0.3
 
 
 def mixture(shape, weighted, troubles=TROUBLES, seed=0):
@@ -262,7 +265,7 @@ def test_the_mixture_has_every_status():
     assert status.tolist() == [
         *(Status.OK, Status.OK, Status.NONFINITE, Status.NONFINITE, Status.OK),
         *(Status.RANK_DEFICIENT, Status.RANK_DEFICIENT, Status.OK, Status.OK),
-        Status.TOO_FEW_ROWS,
+        *(Status.TOO_FEW_ROWS, Status.OK),
     ]
     fast = gpuols.fit(X, y, add_intercept=True, solver="cholesky", **options)
     assert (fast.status[[1, 5, 6], 0] == Status.UNTRUSTED).all()
