@@ -183,6 +183,6 @@ CASES = (
         _fit_accurate,
         _loop,
         "numpy.linalg.lstsq",
-        4.0,
+        8.0,
     ),
 )
