@@ -1,0 +1,76 @@
+"""Trust: how far off the answers may be, and where that can't be said.
+
+The error bound is what rounding in the sums may do (`noise`), pushed through the solution. Where
+a fit is exact, what its SSR may hide bounds the standard errors, in units of the coefficients. All
+arrays here have the regressions on the last axis; a design that many responses share has one.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.answers import Answers
+from gpuols.engines.choice import error_of_choice
+from gpuols.engines.design import Design, lowest_pivots
+from gpuols.moments import Moments
+from gpuols.numerics import bound
+
+Array = NDArray[np.float64]
+
+_ROUNDING = 8.0 * bound.UNIT
+_NEAR = 4.0  # times a threshold of rank
+
+
+def error_bound(lanes: Moments, k: int, design: Design, found: Answers, *, verified: bool) -> Array:
+    """Bound on the error of every coefficient and standard error; (m, b).
+
+    `verified` says that residuals were summed by themselves: that a coefficient of an exact fit
+    is zero is then known.
+    """
+    noise, gamma = found.noise, bound.gamma_precise if lanes.precise else bound.gamma
+    scale, scale_0 = np.sqrt(design.spread)[:, None], np.sqrt(found.reach)[:, None]
+    deviation, deviation_0 = np.sqrt(design.variance)[:, None], np.sqrt(found.variance)[:, None]
+    spread = np.sqrt(found.residual_variance)
+    estimate = bound.worst(scale * noise.step, found.b, deviation * spread)
+    own = bound.worst(scale_0 * noise.level, found.intercept, deviation_0 * spread)
+    estimate = np.maximum(estimate, own)
+
+    ratio = np.where(design.variance > 0, design.spread / design.variance, np.inf)
+    ratio = np.where((lanes.raw[:k] > 0) & (design.spread > 0), ratio, 1.0)
+    if lanes.centered:
+        own_ratio = np.where(found.variance > 0, found.reach / found.variance, np.inf)
+        ratio = np.concatenate([ratio, own_ratio])
+    inflation = np.max(ratio, axis=0, initial=1.0)
+    shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
+    of_variance = gamma(lanes.nobs) * design.leverage * (inflation + shrinkage)
+    exact = lanes.precise & (found.ssr == 0)
+    root = noise.step * np.sqrt(found.ssr if verified else found.shrunk)
+    of_se = of_variance + np.where(exact, 0.0, (noise.unseen + 2.0 * root) / found.ssr)
+    nothing = exact & (noise.size == 0) & (design.penalty == 0).all(axis=0)
+    estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
+    if design.shortest is not None:
+        estimate = np.maximum(estimate, error_of_choice(lanes, k, design, design.shortest, found))
+    if not lanes.precise:
+        return np.asarray(estimate)
+    hidden = np.sqrt(np.where(exact, 2.0 * noise.unseen / found.df, 0.0))
+    zero = (found.b == 0) & design.kept[:, None]
+    for size, value in ((deviation, found.b), (deviation_0, found.intercept)):
+        estimate = np.maximum(estimate, bound.worst(size * hidden, value, size * spread))
+    doubtful = (zero.any(axis=0) | (found.intercept == 0).any(axis=0)) & (hidden > 0)
+    estimate = np.where(doubtful & (not verified), np.inf, estimate)
+    return np.asarray(estimate + _ROUNDING + 0.5 * k * bound.UNIT)
+
+
+def in_range(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
+    """Whether no sum of squares is near overflow or underflow; (m, b)."""
+    fine = bound.in_range(lanes.raw[k:])
+    if design.precise is not None:
+        return fine
+    sums = np.concatenate([lanes.sumw[None], np.einsum("iib->ib", lanes.sxx), lanes.raw[:k]])
+    return np.asarray(bound.in_range(sums).all(axis=0) & fine)
+
+
+def has_rank(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
+    """Whether no pivot is near what counts as zero; (b,)."""
+    pivots = 1.0 / (design.spread * design.scale**2)
+    distinct = (pivots > _NEAR * lowest_pivots(lanes, k)) | (design.penalty > 0)
+    return np.asarray(distinct.all(axis=0))
