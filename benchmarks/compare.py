@@ -30,7 +30,7 @@ _PARTS = {
         (shared, "_shift_tiles"),
         (precise, "load"),
     ],
-    "bound": [(solve, "_error_bound")],
+    "bound": [(solve, "error_bound")],
 }
 
 
