@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu
+from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import Workspace
@@ -28,7 +29,7 @@ class Engine(Protocol):
         centered: bool,
         drop: bool,
         precise: bool = False,
-        fitted: Moments | None = None,
+        fitted: Looks = (),
         space: Workspace,
     ) -> Moments:
         """Moments of some regressions of a batch."""
@@ -41,7 +42,7 @@ class Engine(Protocol):
         design: Moments,
         *,
         precise: bool = False,
-        fitted: Moments | None = None,
+        fitted: Looks = (),
         space: Workspace,
     ) -> Moments:
         """Moments of some responses on a design they share."""
@@ -70,7 +71,7 @@ class Engine(Protocol):
         centered: bool,
         drop: bool,
         precise: bool = False,
-        fitted: Moments | None = None,
+        fitted: Looks = (),
         space: Workspace,
     ) -> Moments:
         """Moments of some groups of equal size."""
@@ -88,7 +89,7 @@ class Engine(Protocol):
         tol: float,
         singular: str = "drop",
         design: Any = None,
-        rest: Moments | None = None,
+        looks: Looks = (),
     ) -> Solution:
         """Answers from moments."""
 

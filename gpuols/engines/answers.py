@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.design import Design, Precise, quadratic
+from gpuols.engines.fitted import Fit, Looks, slopes_of
 from gpuols.engines.noise import Noise
 from gpuols.moments import Moments
-from gpuols.numerics import bound, cholesky, pivots
+from gpuols.numerics import bound, cholesky
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.doubledouble import Pair
 from gpuols.numerics.lanes import total
@@ -66,9 +67,7 @@ class Answers:
         return np.asarray(self.ssr / np.where(self.df > 0, self.df, np.nan))
 
 
-def answer(
-    lanes: Moments, k: int, design: Design, rest: Moments | None = None, *, shared: bool
-) -> Answers:
+def answer(lanes: Moments, k: int, design: Design, looks: Looks = (), *, shared: bool) -> Answers:
     """Answers in double, or double-double where the moments are.
 
     Parameters
@@ -79,8 +78,9 @@ def answer(
         Columns.
     design : Design
         Their factored Gram matrices.
-    rest : Moments, optional
-        The same with the residuals of the answers in the responses' place, in double-double.
+    looks : sequence of Moments
+        The same with residuals in the responses' place, in double-double: of the answers without
+        them, then of those with one more each.
     shared : bool
         Whether one design serves all responses.
 
@@ -91,7 +91,7 @@ def answer(
     """
     df = lanes.nobs - int(lanes.centered) - design.slopes + design.freed
     if lanes.precise and design.precise is not None:
-        return _answer_precise(lanes, k, design, design.precise, df, rest)
+        return _answer_precise(lanes, k, design, design.precise, df, looks)
     c = lanes.sxy * (design.scale * design.kept)[:, None]
     z, b = cholesky.solve(design.lower, design.inverse, c, shared=shared)
     shrunk = total(design.penalty[:, None] * b**2)
@@ -162,33 +162,42 @@ def _reach_precisely(
     return half[0], reach, variance
 
 
-def coefficients(lanes: Moments, design: Design, precise: Precise) -> tuple[Pair, Pair]:
-    """L⁻¹ X'y and slopes in scaled units, zero where a column was dropped, (k, m, b) each."""
-    assert lanes.low is not None
-    scale = design.scale[:, None]
-    c = dd.where(design.kept[:, None], (lanes.sxy * scale, lanes.low.sxy * scale))
-    # Not by the inverse: a small SSR is what z leaves of the responses' squares.
-    z = pivots.substitute(precise.lower, c)
-    return z, dd.matmul(pivots.transpose(precise.half), z)
+def _intercept_of(
+    lanes: Moments, k: int, design: Design, fit: Fit, rest: Moments, more: Pair, b: Pair
+) -> Array:
+    """Intercepts (m, b) of slopes b, which `rest` has changed by `more` if none are redundant."""
+    assert rest.low is not None
+    center, own = _center(lanes, k, design), dd.add(fit.slopes, more)
+    anchor = dd.exact((lanes.anchor[:k] * design.scale)[:, None])
+    value = dd.add(dd.exact(lanes.anchor[k:]), fit.level)
+    value = dd.subtract(value, dd.total(dd.multiply(fit.slopes, anchor)))
+    value = dd.add(value, (rest.mean[k:], rest.low.mean[k:]))
+    value = dd.subtract(value, dd.total(dd.multiply(more, center)))
+    if design.shortest is not None:
+        value = dd.add(value, dd.total(dd.multiply(dd.subtract(own, b), center)))
+    return value[0]
 
 
 def _answer_precise(
-    lanes: Moments, k: int, design: Design, precise: Precise, df: Array, rest: Moments | None
+    lanes: Moments, k: int, design: Design, precise: Precise, df: Array, looks: Looks
 ) -> Answers:
     free, penalised = int(lanes.centered), (design.penalty > 0).any(axis=0)
-    z, b = coefficients(lanes, design, precise)
-    shrunk = dd.total(dd.multiply(dd.exact(design.penalty[:, None]), dd.multiply(b, b)))
-    left = lanes if rest is None else rest
-    noise = Noise.of(lanes, k, design, b[0])
-    if rest is not None:
-        z, more = coefficients(rest, design, precise)
-        b = dd.add(b, more)
+    assert lanes.low is not None
+    if not looks:
+        z, b = slopes_of(lanes, design, precise)
+        left, noise = (lanes.syy, lanes.low.syy), Noise.of(lanes, k, design, b[0])
+    else:
+        *earlier, rest = looks
+        assert rest.low is not None
+        fit = Fit.of(lanes, k, design, precise, earlier)
+        z, more = slopes_of(rest, design, precise)
+        b, left = dd.add(fit.slopes, more), (rest.syy, rest.low.syy)
         noise = Noise.of_residuals(lanes, k, design, b[0], rest, more[0])
+    shrunk = dd.total(dd.multiply(dd.exact(design.penalty[:, None]), dd.multiply(b, b)))
     if design.shortest is not None:
         b = dd.matmul(design.shortest.projection, b)
-    assert left.low is not None
     explained = dd.add(dd.total(dd.multiply(z, z)), shrunk)
-    ssr = dd.subtract((left.syy, left.low.syy), explained)[0]
+    ssr = dd.subtract(left, explained)[0]
     rows = lanes.nobs - free
     if precise.inner is not None:
         trace = dd.total(dd.take(precise.inner, (range(k), range(k))))
@@ -200,17 +209,18 @@ def _answer_precise(
     exact = (unseen & (~penalised | (noise.size == 0))) | (df <= 0)
     ssr = np.where(exact, 0.0, np.where(unseen, _NOTHING, ssr))
     certain = bound.gamma_precise(lanes.nobs) * design.leverage <= _CLEAR
+    blank = exact & certain & (not looks)
     slight = np.abs(b[0]) <= np.sqrt(design.spread)[:, None] * noise.step
-    slopes = np.where(exact & certain & slight, 0.0, b[0])
+    slopes = np.where(blank & slight, 0.0, b[0])
     if not free:
         return Answers(slopes, ssr, shrunk[0], df, *_no_intercept(ssr), noise)
 
     _, reach, variance = _reach_precisely(lanes, k, design, precise)
-    mean = dd.take(means(lanes), slice(k, None))
-    if rest is not None:
-        mean = dd.add(mean, dd.take(means(rest), slice(k, None)))
-    fitted = dd.total(dd.multiply(b, _center(lanes, k, design)))
-    intercept = dd.subtract(mean, fitted)[0]
+    if not looks:
+        fitted = dd.total(dd.multiply(b, _center(lanes, k, design)))
+        intercept = dd.subtract(dd.take(means(lanes), slice(k, None)), fitted)[0]
+    else:
+        intercept = _intercept_of(lanes, k, design, fit, rest, more, b)
     slight = np.abs(intercept) <= np.sqrt(reach) * noise.level
-    intercept = np.where(exact & certain & slight, 0.0, intercept)
+    intercept = np.where(blank & slight, 0.0, intercept)
     return Answers(slopes, ssr, shrunk[0], df, intercept[None], reach, variance, noise)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines.fitted import Looks
 from gpuols.engines.gram import sum_batch
 from gpuols.engines.masked import sum_masked
 from gpuols.engines.precise import (
@@ -52,7 +53,7 @@ def moments_batch(
     centered: bool,
     drop: bool,
     precise: bool = False,
-    fitted: Moments | None = None,
+    fitted: Looks = (),
     space: Workspace,
 ) -> Moments:
     """Moments of some regressions of a batch.
@@ -73,9 +74,10 @@ def moments_batch(
         Whether a row in which a value is missing, of any response, is left out.
     precise : bool
         Whether to sum in double-double.
-    fitted : Moments, optional
-        Moments of these regressions in double-double, L = (b,): residuals of their fit without a
-        penalty are summed in the responses' place, in double-double, and sxx is left out.
+    fitted : sequence of Moments
+        Moments of these regressions in double-double, L = (b,), and of earlier residuals: those of
+        the fit they lead to, without a penalty, are summed in the responses' place, in
+        double-double, and sxx is left out.
     space : Workspace
         Buffers of the calling thread.
 
@@ -85,7 +87,7 @@ def moments_batch(
         L = (b,).
     """
     with np.errstate(all="ignore"):
-        if fitted is not None:
+        if fitted:
             return sum_residuals(x, y, weights, which, fitted, drop=drop)
         if precise:
             return sum_precise(x, y, weights, which, centered=centered, drop=drop)
@@ -99,7 +101,7 @@ def moments_shared(
     design: Moments,
     *,
     precise: bool = False,
-    fitted: Moments | None = None,
+    fitted: Looks = (),
     space: Workspace,
 ) -> Moments:
     """Moments of some responses on a design they share.
@@ -116,7 +118,7 @@ def moments_shared(
         Moments of x alone, L = (), m = 0, from `moments_batch`; in double-double if `precise`.
     precise : bool
         Whether to sum in double-double.
-    fitted : Moments, optional
+    fitted : sequence of Moments
         As in `moments_batch`, L = (), of these m responses.
     space : Workspace
         Buffers of the calling thread.
@@ -127,7 +129,7 @@ def moments_shared(
         L = (), m responses.
     """
     with np.errstate(all="ignore"):
-        if fitted is not None:
+        if fitted:
             return sum_shared_residuals(x, y, weights, fitted)
         if precise:
             return sum_shared_precise(x, y, weights, design)
@@ -184,7 +186,7 @@ def moments_groups(
     centered: bool,
     drop: bool,
     precise: bool = False,
-    fitted: Moments | None = None,
+    fitted: Looks = (),
     space: Workspace,
 ) -> Moments:
     """Moments of some groups of equal size: a batch whose rows are gathered by number.

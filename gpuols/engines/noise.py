@@ -34,13 +34,19 @@ class Noise:
     level : (m, b)
         Likewise for the intercept, which is so many times the root of its own variance off.
     unseen : (m, b)
-        Sum of squared residuals that can't be told from zero.
+        Sum of squared residuals that their sums can't tell from zero.
+    rounding : (m, b)
+        Norm of the rounding of residuals that were summed by themselves.
+    verified : (m, b)
+        Where those were all zero but for their own rounding, row by row.
     """
 
     size: Array
     step: Array
     level: Array
     unseen: Array
+    rounding: Array
+    verified: NDArray[np.bool_]
 
     @classmethod
     def of(cls, lanes: Moments, k: int, design: Design, b: Array) -> Self:
@@ -48,7 +54,8 @@ class Noise:
         gamma = _gamma(lanes)
         size = _size(lanes, lanes, k, design, b)
         step = gamma * np.sqrt(design.leverage * size)
-        return cls(size, step, step + gamma * np.sqrt(lanes.raw[k:]), gamma * size)
+        level = step + gamma * np.sqrt(lanes.raw[k:])
+        return cls(size, step, level, gamma * size, np.zeros_like(size), np.zeros(size.shape, bool))
 
     @classmethod
     def of_residuals(
@@ -61,7 +68,7 @@ class Noise:
         left = _size(lanes, rest, k, design, more)
         step = gamma * np.sqrt(design.leverage * left) + own
         level = step + gamma * np.sqrt(rest.raw[k:])
-        return cls(size, step, level, gamma * left + own**2)
+        return cls(size, step, level, gamma * left, own, rest.raw[k:] == 0)
 
 
 def _size(lanes: Moments, responses: Moments, k: int, design: Design, b: Array) -> Array:

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from gpuols.engines.anchors import anchors, numbers, present
 from gpuols.engines.centring import about_mean
 from gpuols.engines.dealing import cut, lanes_of, load
+from gpuols.engines.fitted import Looks
 from gpuols.engines.gram import count_rows
-from gpuols.engines.residuals import Fit
+from gpuols.engines.residuals import Model
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import TreeSum
 from gpuols.moments import Moments
@@ -40,6 +41,7 @@ _WIDTH = 2**15  # numbers in one NumPy call
 _LOADED = 2**23  # numbers in all arrays of rows
 _ARRAYS = 6  # of rows at once, without weights
 _SAFE = 250  # exponents that need no units
+_LEAST = 2.0**-1000  # weight, in the largest: below it nothing is promised
 _FAR = 16.0  # squares about the anchor in those about the mean: four standard deviations
 
 
@@ -97,28 +99,28 @@ def sum_shared_precise(
 
 
 def sum_residuals(
-    x: Table, y: Table, weights: Table | None, which: Any, fitted: Moments, *, drop: bool
+    x: Table, y: Table, weights: Table | None, which: Any, fitted: Looks, *, drop: bool
 ) -> Moments:
     """Moments of the residuals of some regressions; arguments as `cpu.moments_batch`."""
     (n, k), m = x.shape[1:3], y.shape[2]
     places = numbers(which)
-    out = Moments.empty(len(places), k, m, centered=fitted.centered, precise=True)
+    out = Moments.empty(len(places), k, m, centered=fitted[0].centered, precise=True)
     for part in ranges(len(places), _together(n, k + m, True) if n <= PIECE else 1):
         rows = _Rows(x, y, weights, places[part], drop)
-        out.store(part, rows.reduce_residuals(fitted[part]))
+        out.store(part, rows.reduce_residuals([look[part] for look in fitted]))
     return out
 
 
 def sum_shared_residuals(
-    x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None, fitted: Moments
+    x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None, fitted: Looks
 ) -> Moments:
     """Moments of the residuals of some responses; arguments as `cpu.moments_shared`."""
     (n, k), m = x.shape, y.shape[1]
-    out = fitted.with_responses(m)
+    out = fitted[0].with_responses(m)
     w = None if weights is None else weights[None]
     for part in ranges(m, max(1, _together(n, 1, True) - k)):
         rows = _Rows(x[None], y[None, :, part], w, np.zeros(1, np.int64), False)
-        mine = fitted.take_responses(np.arange(m)[part]).reshape((1,))
+        mine = [look.take_responses(np.arange(m)[part]).reshape((1,)) for look in fitted]
         out.store_responses(part, rows.reduce_residuals(mine)[0])
     return out
 
@@ -168,20 +170,21 @@ class _Rows:
             self.kept = found
         return found
 
-    def reduce_residuals(self, fitted: Moments) -> Moments:
-        """Moments with residuals in the responses' place, without sxx, given all moments (b,)."""
-        assert fitted.units is not None
+    def reduce_residuals(self, fitted: Looks) -> Moments:
+        """Moments with residuals in the responses' place, without sxx, given earlier looks (b,)."""
+        first = fitted[0]
+        assert first.units is not None
         if self.weights is None:
             self.weights = np.ones((len(self.which), self.n))
-        anchor = np.ldexp(fitted.anchor, fitted.units[:, :-1])
-        found = self.reduce(anchor, fitted.centered, self.k, Fit.of(fitted))
+        anchor = np.ldexp(first.anchor, first.units[:, :-1])
+        found = self.reduce(anchor, first.centered, self.k, Model.of(fitted))
         found.anchor[:, self.k :] = 0.0
         return found
 
     def reduce(
-        self, anchor: Array, centered: bool, first: int = 0, fit: Fit | None = None
+        self, anchor: Array, centered: bool, first: int = 0, model: Model | None = None
     ) -> Moments:
-        """Moments about anchors (b, q); with `first` = k sxx is left out; of residuals of a fit."""
+        """Moments about anchors (b, q), of residuals; with `first` = k sxx is left out."""
         units = self._units()
         columns, unit = units[:, :-1], units[:, -1]
         if units.any():
@@ -194,7 +197,7 @@ class _Rows:
                 w = w if w is None else np.ldexp(w, -unit[:, None])
             if self.n > PIECE:
                 z, w = cut(z, anchor), w if w is None else cut(w, 0.0)
-            sums = _sum_rows(z, w, anchor, self.k, first, fit)
+            sums = _sum_rows(z, w, anchor, self.k, first, model)
             if self.n <= PIECE:
                 return self._moments(sums, anchor, units, first, centered)
             for piece in range(sums[0].shape[1]):
@@ -208,21 +211,33 @@ class _Rows:
         counts = count_rows(self.weights, len(self.which), self.n)
         if self.weights is None:
             dd.put(sums, 0, dd.exact(counts[1]))
-        return about_mean(sums, counts, anchor, units, self.k, first, centered)
+        found = about_mean(sums, counts, anchor, units, self.k, first, centered)
+        if self.weights is not None:
+            least = np.where(self.weights > 0, self.weights, np.inf).min(axis=1, initial=np.inf)
+            wide = least < _LEAST * self.weights.max(axis=1, initial=0.0)
+            found.raw[wide, self.k :] = np.inf
+        return found
 
     def _units(self) -> NDArray[np.int32]:
-        """Powers of two to divide the columns and the weights by, (b, q+1)."""
-        largest = np.zeros((len(self.which), self.k + self.m + 1))
+        """Powers of two to divide the columns and the weights by, (b, q+1).
+
+        They bring the largest weight near one, then the largest number times its weight's root.
+        """
+        units = np.zeros((len(self.which), self.k + self.m + 1), np.int32)
+        root = None
+        if self.weights is not None:
+            heaviest = self.weights.max(axis=1, initial=0.0)
+            units[:, -1] = _beyond(heaviest) & ~1
+            heaviest = np.where(heaviest > 0, heaviest, 1.0)
+            root = np.sqrt(self.weights / heaviest[:, None])[:, :, None]
+        largest = np.zeros(units[:, :-1].shape)
         for rows in self.blocks:
             size = np.abs(self.read(rows))
-            if self.weights is not None:
-                w = self.weights[:, rows]
-                size = np.where(w[:, :, None] > 0, size, 0.0)
-                largest[:, -1] = np.maximum(largest[:, -1], w.max(axis=1, initial=0.0))
-            largest[:, :-1] = np.maximum(largest[:, :-1], size.max(axis=1, initial=0.0))
-        _, exponent = np.frexp(np.where(np.isfinite(largest), largest, 0.0))
-        exponent[:, -1] &= ~1
-        return np.where(np.abs(exponent) > _SAFE, exponent, 0)
+            if root is not None:
+                size = np.where(root[:, rows] > 0, size * root[:, rows], 0.0)
+            largest = np.maximum(largest, size.max(axis=1, initial=0.0))
+        units[:, :-1] = _beyond(largest)
+        return units
 
     def anchors(self, centered: bool) -> Array:
         """Anchors of the columns and responses, (b, q); zero without an intercept."""
@@ -232,24 +247,30 @@ class _Rows:
         return np.concatenate(anchors(self.x, self.y, None, self.which, there), axis=1)
 
 
+def _beyond(size: Array) -> NDArray[np.int32]:
+    """Exponents of numbers that are too large or small to go without units, else zero."""
+    _, exponent = np.frexp(np.where(np.isfinite(size), size, 0.0))
+    return np.where(np.abs(exponent) > _SAFE, exponent, 0)
+
+
 def _plus(a: tuple[Array, ...], b: tuple[Array, ...]) -> Pair:
     return dd.add((a[0], a[1]), (b[0], b[1]))
 
 
 def _sum_rows(
-    z: Array, w: Array | None, anchor: Array, k: int, first: int, fit: Fit | None
+    z: Array, w: Array | None, anchor: Array, k: int, first: int, model: Model | None
 ) -> Pair:
     """All sums of rows z (u, r, q) about an anchor (u or 1, q), one under another: (f, u).
 
     They are W, Σ w z, for each column of X its products with itself, the later ones and the
     responses (with `first` = k the responses alone), and the squares of the responses; w = 1
-    where None, z relative to the anchor, the responses replaced by the residuals of a fit.
+    where None, z relative to the anchor, the responses replaced by the residuals of a model.
     """
     count, rows, _ = z.shape
     lanes = lanes_of(rows)
     left, right, weight = load(z, w, anchor, lanes)
-    if fit is not None and weight is not None:
-        left, right = fit.replace_responses(left, right, weight)
+    if model is not None and weight is not None:
+        left, right = model.replace_responses(left, right, weight)
     _, steps, width = right.high.shape
     alone, sums = (dd.exact(np.zeros((c, width))) for c in (1, z.shape[2]))
     for s in range(steps):

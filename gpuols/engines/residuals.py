@@ -13,9 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.answers import coefficients
 from gpuols.engines.design import factor
-from gpuols.moments import Moments
+from gpuols.engines.fitted import Fit, Looks
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.compensated import Split
 from gpuols.numerics.doubledouble import Pair
@@ -24,9 +23,12 @@ from gpuols.numerics.lanes import to_last
 Array = NDArray[np.float64]
 
 
+_UNIT = 2.0**-103
+
+
 @dataclass(frozen=True)
-class Fit:
-    """Fits, in the units of their moments and about their anchor; regressions last.
+class Model:
+    """Fitted values, in the units of their moments and about their anchor; regressions last.
 
     Attributes
     ----------
@@ -40,25 +42,21 @@ class Fit:
     level: Pair
 
     @classmethod
-    def of(cls, moments: Moments) -> Self:
-        """Fits from moments in double-double, L = (b,)."""
-        lanes, k = moments.map(to_last), moments.k
-        design = factor(lanes, k, np.zeros(len(moments.nobs)))
+    def of(cls, looks: Looks) -> Self:
+        """Fits from moments in double-double, L = (b,), and those of earlier residuals."""
+        lanes, *earlier = (look.map(to_last) for look in looks)
+        k = looks[0].k
+        design = factor(lanes, k, np.zeros(len(looks[0].nobs)))
         assert design.precise is not None
-        assert lanes.low is not None
-        _, b = coefficients(lanes, design, design.precise)
-        slopes = dd.each(lambda part: part * design.scale[:, None], b)
-        level = dd.exact(np.zeros(lanes.syy.shape))
-        if moments.centered:
-            mean = lanes.mean, lanes.low.mean
-            fitted = dd.multiply(slopes, dd.take(mean, (slice(k), None)))
-            level = dd.subtract(dd.take(mean, slice(k, None)), dd.total(fitted))
-        return cls(slopes, level)
+        fit = Fit.of(lanes, k, design, design.precise, earlier)
+        slopes = dd.each(lambda part: part * design.scale[:, None], fit.slopes)
+        return cls(slopes, fit.level)
 
     def replace_responses(self, left: Split, right: Split, weight: Array) -> tuple[Split, Split]:
         """Rows w z and z (q, steps, width) with residuals in the responses' place.
 
-        Where the weight (steps, width) is zero, they are.
+        A residual below the rounding of its own terms is zero, as it is where the weight
+        (steps, width) is.
         """
         k, (_, steps, width) = len(self.slopes[0]), right.high.shape
 
@@ -68,9 +66,12 @@ class Fit:
 
         slopes, level = dd.each(dealt, self.slopes), dd.each(dealt, self.level)
         rest = dd.subtract(right[k:].number, level)
+        terms = np.abs(right[k:].high) + np.abs(level[0])
         for j in range(k):
-            rest = dd.subtract(rest, dd.multiply(right[j : j + 1].number, dd.take(slopes, j)))
-        rest = dd.where(weight > 0, rest)
+            part = dd.multiply(right[j : j + 1].number, dd.take(slopes, j))
+            rest = dd.subtract(rest, part)
+            terms += np.abs(part[0])
+        rest = dd.where((weight > 0) & (np.abs(rest[0]) > _UNIT * (k + 4) * terms), rest)
         product, error = dd.two_prod(weight, rest[0])
         weighted = dd.fast_two_sum(product, error + weight * rest[1])
         return _join(left[:k], weighted), _join(right[:k], rest)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines.answers import Answers, answer, means
 from gpuols.engines.design import Design, factor
+from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.trust import error_bound, has_rank, in_range
 from gpuols.errors import Status
@@ -26,7 +27,7 @@ def solve(
     tol: float,
     singular: str = "drop",
     design: Design | None = None,
-    rest: Moments | None = None,
+    looks: Looks = (),
 ) -> Solution:
     """Solve regressions given by their moments.
 
@@ -42,8 +43,9 @@ def solve(
         What redundant columns get, where the moments are in double-double.
     design : Design, optional
         Their factored design, from `factor_design`.
-    rest : Moments, optional
-        Moments of the residuals of the answers, both in double-double.
+    looks : sequence of Moments
+        Moments of the residuals, all in double-double: of the answers without them, then of those
+        with one more each.
 
     Returns
     -------
@@ -59,9 +61,9 @@ def solve(
         lanes = _lanes(moments)
         if design is None:
             design = factor_design(moments, ridge, singular=singular)
-        left = None if rest is None else _lanes(rest)
-        found = answer(lanes, moments.k, design, left, shared=shared)
-        worst = error_bound(lanes, moments.k, design, found, verified=rest is not None)
+        closer = [_lanes(look) for look in looks]
+        found = answer(lanes, moments.k, design, closer, shared=shared)
+        worst = error_bound(lanes, moments.k, design, found)
         judged = _judge(lanes, moments.k, design, found, worst, tol, singular)
         return judged.map(from_lanes)
 

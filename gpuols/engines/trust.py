@@ -20,12 +20,8 @@ _ROUNDING = 8.0 * bound.UNIT
 _NEAR = 4.0  # times a threshold of rank
 
 
-def error_bound(lanes: Moments, k: int, design: Design, found: Answers, *, verified: bool) -> Array:
-    """Bound on the error of every coefficient and standard error; (m, b).
-
-    `verified` says that residuals were summed by themselves: that a coefficient of an exact fit
-    is zero is then known.
-    """
+def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array:
+    """Bound on the error of every coefficient and standard error; (m, b)."""
     noise, gamma = found.noise, bound.gamma_precise if lanes.precise else bound.gamma
     scale, scale_0 = np.sqrt(design.spread)[:, None], np.sqrt(found.reach)[:, None]
     deviation, deviation_0 = np.sqrt(design.variance)[:, None], np.sqrt(found.variance)[:, None]
@@ -43,20 +39,21 @@ def error_bound(lanes: Moments, k: int, design: Design, found: Answers, *, verif
     shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
     of_variance = gamma(lanes.nobs) * design.leverage * (inflation + shrinkage)
     exact = lanes.precise & (found.ssr == 0)
-    root = noise.step * np.sqrt(found.ssr if verified else found.shrunk)
-    of_se = of_variance + np.where(exact, 0.0, (noise.unseen + 2.0 * root) / found.ssr)
+    root = noise.step * np.sqrt(found.shrunk) + noise.rounding * np.sqrt(found.ssr)
+    unseen = noise.unseen + noise.rounding**2
+    of_se = of_variance + np.where(exact, 0.0, (unseen + 2.0 * root) / found.ssr)
     nothing = exact & (noise.size == 0) & (design.penalty == 0).all(axis=0)
     estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
     if design.shortest is not None:
         estimate = np.maximum(estimate, error_of_choice(lanes, k, design, design.shortest, found))
     if not lanes.precise:
         return np.asarray(estimate)
-    hidden = np.sqrt(np.where(exact, 2.0 * noise.unseen / found.df, 0.0))
+    hidden = np.sqrt(np.where(exact, 2.0 * unseen / found.df, 0.0))
     zero = (found.b == 0) & design.kept[:, None]
     for size, value in ((deviation, found.b), (deviation_0, found.intercept)):
         estimate = np.maximum(estimate, bound.worst(size * hidden, value, size * spread))
     doubtful = (zero.any(axis=0) | (found.intercept == 0).any(axis=0)) & (hidden > 0)
-    estimate = np.where(doubtful & (not verified), np.inf, estimate)
+    estimate = np.where(doubtful & ~noise.verified, np.inf, estimate)
     return np.asarray(estimate + _ROUNDING + 0.5 * k * bound.UNIT)
 
 

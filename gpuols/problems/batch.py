@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
+from gpuols.engines.fitted import Looks
 from gpuols.engines.tables import Stacked, Table
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
@@ -55,16 +56,16 @@ def answer(rows: Rows, job: Job) -> Answer:
     weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
     kind: dict[str, Any] = {"centered": job.options.add_intercept, "drop": drop}
 
-    def tasks(places: NDArray[np.int64] | None = None, fitted: Moments | None = None) -> list[Task]:
+    def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
         number = count if places is None else len(places)
         spans = plan.reading(number, n=rows.n, columns=rows.k + rows.m, batch_size=size)
         if places is None:
-            return [(span, partial(reduce_rows, span, False, None)) for span in spans]
+            return [(span, partial(reduce_rows, span, False, ())) for span in spans]
         return [
-            (span, partial(reduce_rows, places[span], True, fitted and fitted[span]))
+            (span, partial(reduce_rows, places[span], True, [look[span] for look in fitted]))
             for span in spans
         ]
 
@@ -72,7 +73,7 @@ def answer(rows: Rows, job: Job) -> Answer:
         design = rows.x.reshape(rows.n, rows.k)
         return job.engine.moments_masked(design, y, weights, span, **kind, space=space)
 
-    def reduce_rows(which: Any, precise: bool, fitted: Moments | None, space: Workspace) -> Moments:
+    def reduce_rows(which: Any, precise: bool, fitted: Looks, space: Workspace) -> Moments:
         return job.engine.moments_batch(
             x, y, weights, which, **kind, precise=precise, fitted=fitted, space=space
         )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
+from gpuols.engines.fitted import Looks
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.missing import keeps_apart
@@ -44,7 +45,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     starts = np.cumsum(grouping.counts) - grouping.counts
     counts = np.repeat(grouping.counts, each)
 
-    def tasks(places: NDArray[np.int64] | None = None, fitted: Moments | None = None) -> list[Task]:
+    def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
         every = np.arange(len(counts)) if places is None else places
 
         def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
@@ -59,7 +60,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
                 centered=job.options.add_intercept,
                 drop=job.options.missing == "drop",
                 precise=places is not None,
-                fitted=fitted and fitted[some],
+                fitted=[look[some] for look in fitted],
                 space=space,
             )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines import Engine
+from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.workspace import Workspace
 from gpuols.errors import Status
@@ -24,6 +25,9 @@ from gpuols.refined import Refined
 Array = NDArray[np.float64]
 Where = slice | NDArray[np.int64]
 Task = tuple[Where, Callable[[Workspace], Moments]]
+
+LOOKS = 2
+"""Looks at residuals: the second from a fit that the first has brought to its last digit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +53,12 @@ class Job:
         return replace(self, ridge=None if self.ridge is None else self.ridge[places])
 
     def solve(
-        self, moments: Moments, ridge: Array, design: Any = None, rest: Moments | None = None
+        self, moments: Moments, ridge: Array, design: Any = None, looks: Looks = ()
     ) -> Solution:
         """Answers from moments, by the options."""
         tol, singular = self.options.tol, self.options.singular
         return self.engine.solve(
-            moments, ridge, tol=tol, singular=singular, design=design, rest=rest
+            moments, ridge, tol=tol, singular=singular, design=design, looks=looks
         )
 
 
@@ -86,7 +90,7 @@ class Tasks(Protocol):
     """How a problem shape cuts the reading of rows into tasks."""
 
     def __call__(
-        self, places: NDArray[np.int64] | None = None, fitted: Moments | None = None
+        self, places: NDArray[np.int64] | None = None, fitted: Looks = ()
     ) -> Sequence[Task]:
         """Tasks: where the moments go, and what forms them.
 
@@ -94,8 +98,8 @@ class Tasks(Protocol):
         ----------
         places : (r,), optional
             Regressions to sum in double-double; without, all, in double.
-        fitted : Moments, optional
-            Theirs, L = (r,), whose residuals are to be summed.
+        fitted : sequence of Moments
+            Theirs, L = (r,), and of earlier residuals: what they leave is to be summed.
         """
 
 
@@ -163,13 +167,19 @@ def _look_closely(
     solution = answer_moments(some, moments)
     if solution is None or some.ridge is None:
         return moments, None
-    again = np.flatnonzero(hidden(moments, solution, some.ridge, job.options.tol).any(axis=-1))
-    if len(again):
-        fitted = moments[again]
-        rest = _reduce(job, (len(again), *shape[1:]), tasks(places[again], fitted), precise=True)
-        better = answer_moments(some.of(again), fitted, rest=rest)
+    tol = job.options.tol
+    again = np.flatnonzero(hidden(moments, solution, some.ridge, tol).any(axis=-1))
+    fitted: list[Moments] = [moments[again]]
+    for _ in range(LOOKS):
+        if not len(again):
+            break
+        shape = len(again), *shape[1:]
+        fitted.append(_reduce(job, shape, tasks(places[again], fitted), precise=True))
+        better = answer_moments(some.of(again), fitted[0], looks=fitted[1:])
         assert better is not None
         solution.store(again, better)
+        unclear = np.flatnonzero(untrusted(better, tol).any(axis=-1))
+        again, fitted = again[unclear], [look[unclear] for look in fitted]
     return moments, solution
 
 
@@ -179,10 +189,15 @@ def hidden(moments: Moments, solution: Solution, ridge: Array, tol: float) -> ND
     Those that can't be trusted, and those whose residuals are less than rounding leaves of the
     responses; nothing is to be seen where the responses are constant.
     """
-    exact = (solution.ssr == 0) & (moments.raw[..., moments.k :] > 0)
+    known = (solution.status == Status.OK) | (solution.status == Status.RANK_DEFICIENT)
+    exact = (solution.ssr == 0) & (moments.raw[..., moments.k :] > 0) & known
+    return np.asarray((exact | untrusted(solution, tol)) & (ridge == 0)[..., None])
+
+
+def untrusted(solution: Solution, tol: float) -> NDArray[np.bool_]:
+    """Which answers, L+(m,), have an error bound above the tolerance."""
     known = (solution.status != Status.NONFINITE) & (solution.status != Status.TOO_FEW_ROWS)
-    wanted = (exact | ~(solution.error_bound <= tol)) & known & (ridge == 0)[..., None]
-    return np.asarray(wanted)
+    return np.asarray(known & ~(solution.error_bound <= tol))
 
 
 def _reduce(
@@ -208,7 +223,7 @@ def _reduce(
 
 
 def answer_moments(
-    job: Job, moments: Moments, report: plan.Report | None = None, rest: Moments | None = None
+    job: Job, moments: Moments, report: plan.Report | None = None, looks: Looks = ()
 ) -> Solution | None:
     """Answers from moments alone.
 
@@ -220,7 +235,7 @@ def answer_moments(
         L of any shape; L = () with an axis of responses is one design that they share.
     report : callable, optional
         Called with (done, total).
-    rest : Moments, optional
+    looks : sequence of Moments
         Those of the residuals, L = (b,).
 
     Returns
@@ -237,8 +252,8 @@ def answer_moments(
     solution = Solution.empty(ridge.size, moments.k + moments.centered, moments.m)
 
     def work(where: slice, _: Workspace) -> int:
-        left = None if rest is None else rest[where]
-        solution.store(where, job.solve(flat[where], ridge[where], rest=left))
+        closer = [look[where] for look in looks]
+        solution.store(where, job.solve(flat[where], ridge[where], looks=closer))
         return int(where.stop - where.start)
 
     spans = plan.solving(

@@ -18,10 +18,12 @@ from gpuols.engines.solution import Solution
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 from gpuols.problems.pipeline import (
+    LOOKS,
     Answer,
     Job,
     hidden,
     rejected,
+    untrusted,
 )
 from gpuols.refined import Refined
 from gpuols.rows import Rows
@@ -152,13 +154,24 @@ class _Columns:
         job = self.job
         assert job.ridge is not None
         again = np.flatnonzero(hidden(moments, answers, job.ridge, job.options.tol))
-        if not len(again):
-            return
-        fitted, own = moments.take_responses(again), self.y[:, columns[again]]
-        rest = job.engine.moments_shared(
-            self.x, own, self.weights, self.design, precise=True, fitted=fitted, space=space
-        )
-        answers.store_responses(again, job.solve(fitted, job.ridge, self.factored, rest))
+        fitted = [moments.take_responses(again)]
+        for _ in range(LOOKS):
+            if not len(again):
+                break
+            look = job.engine.moments_shared(
+                self.x,
+                self.y[:, columns[again]],
+                self.weights,
+                self.design,
+                precise=True,
+                fitted=fitted,
+                space=space,
+            )
+            fitted.append(look)
+            better = job.solve(fitted[0], job.ridge, self.factored, fitted[1:])
+            answers.store_responses(again, better)
+            unclear = np.flatnonzero(untrusted(better, job.options.tol))
+            again, fitted = again[unclear], [part.take_responses(unclear) for part in fitted]
 
     def _reduce_design(self, precise: bool) -> Moments:
         """Moments of X alone, L = (), m = 0."""
