@@ -1,7 +1,7 @@
-"""Sums over rows without any rounding, and small symmetric systems in 120 digits.
+"""Sums over rows without any rounding, and small symmetric systems in 200 digits.
 
 A float64 is an integer times a power of two, so Σ w z z' and its centred form Σ w (z−z̄)(z−z̄)'
-are formed in integers; only then come 120 digits. The rank rule is that of gpuols: left to right,
+are formed in integers; only then come 200 digits. The rank rule is that of gpuols: left to right,
 the intercept first, on pivots of the centred sums.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-DIGITS = 120
-NOTHING = mpf(10) ** -70
-"""Relative to what it is a part of, this is a rounding error of the 120 digits."""
+DIGITS = 200
+NOTHING = mpf(10) ** -140
+"""Relative to what it is a part of, this is a rounding error of the 200 digits."""
 RELATIVE = mpf(10) ** -20
 ABSOLUTE = mpf(2) ** -100
 """The rank rule's thresholds: of the centred square, τ² = 1e-20; of the square, (8u)²."""
@@ -21,7 +21,7 @@ ABSOLUTE = mpf(2) ** -100
 
 @dataclass(frozen=True)
 class Sums:
-    """Weighted sums over rows of X (n, k) and y (n, m), numbers of 120 digits.
+    """Weighted sums over rows of X (n, k) and y (n, m), numbers of 200 digits.
 
     Attributes
     ----------

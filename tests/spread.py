@@ -64,7 +64,7 @@ class Spread:
                 ssr[i] = mpf(0)
                 continue
             noise[i] = [float(mp.log10(value / self._unseen(t))) for t in (most[i], least[i])]
-            if ruled and noise[i, 1] <= 0:
+            if ruled and not self.rows and noise[i, 1] <= 0:
                 ssr[i] = mpf(0)
         for j in range(len(b)):
             small = NOTHING * NOTHING * self.inverse[j, j] * self._v2
