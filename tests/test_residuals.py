@@ -143,3 +143,96 @@ def test_the_error_bound_of_shortest_solutions_is_true_in_mixed_units():
         ):
             assert (oracle.relative_error(got, want, se) <= result.error_bound).all()
         assert (result.error_bound < (1e-10 if power < 20 else np.inf)).all()
+
+
+def dummies(y, weights=None):
+    """Two groups of ten rows with a column of ones each: y's means, whatever the other holds."""
+    D = np.zeros((20, 2))
+    D[:10, 0] = D[10:, 1] = 1.0
+    return gpuols.fit(D, y, weights=weights)
+
+
+@pytest.mark.parametrize("power", [20, 24, 40, 60, 100])
+def test_what_is_small_beside_the_rest_is_no_zero(power):
+    noise = np.random.default_rng(5).standard_normal(10)
+    light = np.ones(10)
+    for y, w in (
+        (np.r_[np.full(10, 7.0), 5.0 + noise], np.r_[np.full(10, 10.0**power), light]),
+        (np.r_[np.full(10, 7.0), 1e-17 * noise], np.r_[np.full(10, 10.0**power), light]),
+        (np.r_[np.full(10, 10.0 ** (power / 2)), 5.0 + noise], None),
+    ):
+        result = dummies(y, w)
+        for j, rows in enumerate((slice(10), slice(10, 20))):
+            mean = y[rows].mean()
+            if result.status == Status.OK:
+                se = noise.std(ddof=1) * (abs(mean) < 6) + 1e-300
+                assert abs(result.params[j] - mean) <= 1e-10 * max(abs(mean), se)
+        np.testing.assert_allclose(result.params[1], y[10:].mean(), rtol=1e-6)
+
+
+def test_a_coefficient_that_no_sum_shows_is_no_zero():
+    i = np.arange(1.0, 11.0)
+    X = np.zeros((20, 2))
+    X[:10, 0] = X[10:, 1] = i
+    result = gpuols.fit(X, X[:, 0] + 2.0**-100 * X[:, 1])
+    assert result.status == Status.UNTRUSTED
+    assert result.params.tolist() == [1.0, 2.0**-100]
+    result = gpuols.fit(3.0 * X, X[:, 0], add_intercept=True)
+    assert result.status == Status.OK
+    assert result.params.tolist() == [0.0, 1.0 / 3.0, 0.0]
+
+
+@pytest.mark.parametrize("power", [0, 100, 250, 280, 299, 320])
+@pytest.mark.parametrize("shift", [(0, 0), (-500, 1000), (-520, 1000), (400, -800)])
+def test_weights_of_any_range_lose_no_digit_unseen(power, shift):
+    rng = np.random.default_rng(6)
+    X, a = np.zeros((40, 3)), rng.standard_normal(20)
+    X[:20, 0] = rng.standard_normal(20)
+    X[20:, 1:] = np.column_stack([a, a + 1e-7 * rng.standard_normal(20)])
+    y = X[:, 1] * 2.0 + X[:, 2] * 3.0
+    y[20:] += rng.standard_normal(20)
+    half = min(power, 299 - 301 * (shift != (0, 0))) / 2
+    w = np.repeat([10.0**half, 10.0**-half], 20) if half > 0 else np.ones(40)
+    result = gpuols.fit(np.ldexp(X, shift[0]), np.ldexp(y, shift[0]), weights=np.ldexp(w, shift[1]))
+    alone = oracle.solve(X[20:, 1:], y[20:, None])
+    assert not (result.status == Status.RANK_DEFICIENT and result.error_bound < 1)
+    if result.status == Status.OK:
+        error = oracle.relative_error(result.params[1:, None], alone.params, alone.bse)
+        assert (error <= 1e-10).all()
+        assert np.isfinite(result.bse).all()
+    assert result.status == Status.OK or power > 280
+
+
+def test_responses_far_from_their_anchor_are_moved_to_their_mean():
+    X, _ = close(400)
+    rng = np.random.default_rng(7)
+    y = rng.standard_normal((400, 3))
+    y[[0, 200, 399], 1] = 1e6
+    moments = gpuols.moments(X, y, add_intercept=True, solver="accurate")
+    k = X.shape[1]
+    assert (moments.raw[k:] < 16 * moments.syy).all()
+    np.testing.assert_allclose(moments.anchor[k + 1], y[:, 1].mean(), rtol=1e-13)
+
+
+def test_units_beyond_a_float64_are_not_trusted_to_find_the_shortest():
+    rng = np.random.default_rng(8)
+    X = rng.standard_normal((30, 3))
+    X[:, 2] = X[:, 0] * 2.0**1000
+    result = gpuols.fit(X, rng.standard_normal(30), singular="min_norm")
+    assert result.status == Status.RANK_DEFICIENT
+    assert result.error_bound == np.inf
+
+
+def test_the_choice_of_the_shortest_reaches_the_intercept():
+    rng = np.random.default_rng(9)
+    X = rng.standard_normal((30, 4))
+    X[:, 2] = X[:, 0] - X[:, 1]
+    X[:, 3] = 2.0**40 * X[:, 0]
+    X += 2.0**60
+    X[:, 2] = X[:, 0] - X[:, 1]
+    X = np.round(X)
+    y = rng.standard_normal((30, 1))
+    result = gpuols.fit(X, y, add_intercept=True, singular="min_norm")
+    exact = oracle.solve(X, y, add_intercept=True, singular="min_norm")
+    error = oracle.relative_error(result.params, exact.params, exact.bse)
+    assert (error <= result.error_bound).all()

@@ -89,7 +89,9 @@ def answer(lanes: Moments, k: int, design: Design, looks: Looks = (), *, shared:
     Answers
         Coefficients and sums of squares.
     """
-    df = lanes.nobs - int(lanes.centered) - design.slopes + design.freed
+    rows, penalised = lanes.nobs - int(lanes.centered), (design.penalty > 0).any(axis=0)
+    df = rows - design.slopes + design.freed
+    df = np.where(penalised & (rows > 0) & (df <= 0), np.nan, df)
     if lanes.precise and design.precise is not None:
         return _answer_precise(lanes, k, design, design.precise, df, looks)
     c = lanes.sxy * (design.scale * design.kept)[:, None]
