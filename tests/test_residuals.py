@@ -236,3 +236,13 @@ def test_the_choice_of_the_shortest_reaches_the_intercept():
     exact = oracle.solve(X, y, add_intercept=True, singular="min_norm")
     error = oracle.relative_error(result.params, exact.params, exact.bse)
     assert (error <= result.error_bound).all()
+
+
+def test_a_coefficient_that_underflows_is_not_called_zero():
+    rng = np.random.default_rng(10)
+    X = rng.standard_normal((30, 3))
+    X[:, 2] = X[:, 0] * 2.0**-500
+    X[:, 0] *= 2.0**600
+    result = gpuols.fit(X, rng.standard_normal(30), singular="min_norm")
+    assert result.status == Status.RANK_DEFICIENT
+    assert result.error_bound == np.inf
