@@ -215,7 +215,7 @@ def _judge_numbers(
     if status == Status.OK and not bound <= options.get("tol", 1e-10):
         yield f"error_bound {bound} of OK"
     if status == Status.TOO_FEW_ROWS:
-        bound = 1e-13 + 10 * exact.bound[i] * (2.0**52 if fast else 1.0)
+        bound = 1e-12 + 10 * exact.bound[i] * 2.0**52 if fast else 1e-13 + 10 * exact.bound[i]
     choice = policy == "min_norm" and not exact.kept.all()
     if policy == "nan" and not exact.kept.all() and regression.ridge == 0:
         params, bse = params * np.nan, bse * np.nan

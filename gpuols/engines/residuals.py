@@ -18,7 +18,7 @@ from gpuols.engines.fitted import Fit, Looks
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.compensated import Split
 from gpuols.numerics.doubledouble import Pair
-from gpuols.numerics.lanes import to_last
+from gpuols.numerics.lanes import to_last, total
 
 Array = NDArray[np.float64]
 
@@ -35,11 +35,14 @@ class Model:
     slopes : pair of (k, m, b)
         Coefficients of the columns.
     level : pair of (m, b)
-        Intercepts.
+        Intercepts about the anchor.
+    anchor : (q, b)
+        The anchor.
     """
 
     slopes: Pair
     level: Pair
+    anchor: Array
 
     @classmethod
     def of(cls, looks: Looks) -> Self:
@@ -50,13 +53,13 @@ class Model:
         assert design.precise is not None
         fit = Fit.of(lanes, k, design, design.precise, earlier)
         slopes = dd.each(lambda part: part * design.scale[:, None], fit.slopes)
-        return cls(slopes, fit.level)
+        return cls(slopes, fit.level, lanes.anchor)
 
     def replace_responses(self, left: Split, right: Split, weight: Array) -> tuple[Split, Split]:
         """Rows w z and z (q, steps, width) with residuals in the responses' place.
 
-        A residual below the rounding of its own terms is zero, as it is where the weight
-        (steps, width) is.
+        A residual below the rounding of its own terms, about the anchor and as they stand, is
+        zero, as it is where the weight (steps, width) is.
         """
         k, (_, steps, width) = len(self.slopes[0]), right.high.shape
 
@@ -65,13 +68,18 @@ class Model:
             return np.broadcast_to(each, (*part.shape[:-1], steps, width))
 
         slopes, level = dd.each(dealt, self.slopes), dd.each(dealt, self.level)
+        anchor = dealt(self.anchor)
         rest = dd.subtract(right[k:].number, level)
         terms = np.abs(right[k:].high) + np.abs(level[0])
+        intercept = level[0] + anchor[k:] - total(anchor[:k, None] * slopes[0])
+        own = np.abs(right[k:].high + anchor[k:]) + np.abs(intercept)
         for j in range(k):
             part = dd.multiply(right[j : j + 1].number, dd.take(slopes, j))
             rest = dd.subtract(rest, part)
             terms += np.abs(part[0])
-        rest = dd.where((weight > 0) & (np.abs(rest[0]) > _UNIT * (k + 4) * terms), rest)
+            own += np.abs((right[j].high + anchor[j]) * slopes[0][j])
+        seen = np.abs(rest[0]) > _UNIT * (k + 4) * np.minimum(terms, own)
+        rest = dd.where(seen & (weight > 0), rest)
         product, error = dd.two_prod(weight, rest[0])
         weighted = dd.fast_two_sum(product, error + weight * rest[1])
         return _join(left[:k], weighted), _join(right[:k], rest)

@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 Where = slice | NDArray[np.int64]
 Task = tuple[Where, Callable[[Workspace], Moments]]
 
-LOOKS = 2
-"""Looks at residuals: the second from a fit that the first has brought to its last digit."""
+LOOKS = 3
+"""Looks at residuals, each from the fit that the last has left, until all its digits are right."""
 
 
 @dataclass(frozen=True, eq=False)
