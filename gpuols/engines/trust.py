@@ -46,15 +46,16 @@ def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array
     estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
     if design.shortest is not None:
         estimate = np.maximum(estimate, error_of_choice(lanes, k, design, design.shortest, found))
+    rounding = _ROUNDING + 0.5 * k * bound.UNIT
     if not lanes.precise:
-        return np.asarray(estimate)
+        return np.asarray(estimate + rounding)
     hidden = np.sqrt(np.where(exact, 2.0 * unseen / found.df, 0.0))
     zero = (found.b == 0) & design.kept[:, None]
     for size, value in ((deviation, found.b), (deviation_0, found.intercept)):
         estimate = np.maximum(estimate, bound.worst(size * hidden, value, size * spread))
     doubtful = (zero.any(axis=0) | (found.intercept == 0).any(axis=0)) & (hidden > 0)
     estimate = np.where(doubtful & ~noise.verified, np.inf, estimate)
-    return np.asarray(estimate + _ROUNDING + 0.5 * k * bound.UNIT)
+    return np.asarray(estimate + rounding)
 
 
 def in_range(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
