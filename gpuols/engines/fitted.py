@@ -71,14 +71,14 @@ def _refined(
     noise = Noise.of_residuals(lanes, k, design, slopes[0], look, more[0])
     error = _spread(precise) * noise.step
     if not lanes.centered:
-        return Fit(_settled(slopes, error), fit.level)
+        return Fit(_nonzero(slopes, error), fit.level)
     center = _about_anchor(lanes, k, design)
     level = dd.add(fit.level, (look.mean[k:], look.low.mean[k:]))
     level = dd.subtract(level, dd.total(dd.multiply(more, center)))
     own = (noise.rounding + bound.gamma_precise(lanes.nobs) * np.sqrt(look.raw[k:])) / np.sqrt(
         lanes.sumw
     )
-    return Fit(_settled(slopes, error), _settled(level, total(np.abs(center[0]) * error) + own))
+    return Fit(_nonzero(slopes, error), _nonzero(level, total(np.abs(center[0]) * error) + own))
 
 
 def _spread(precise: Precise) -> Array:
@@ -95,8 +95,13 @@ def _about_anchor(lanes: Moments, k: int, design: Design) -> Pair:
 
 def _settled(a: Pair, error: Array) -> Pair:
     """Numbers without what is below their error: the low part, or all."""
-    there = np.abs(a[0]) > error
-    return np.where(there, a[0], 0.0), np.where(there & (np.abs(a[1]) > error), a[1], 0.0)
+    high, low = _nonzero(a, error)
+    return high, np.where(np.abs(low) > error, low, 0.0)
+
+
+def _nonzero(a: Pair, error: Array) -> Pair:
+    """Numbers that exceed their error, the others zero."""
+    return dd.where(np.abs(a[0]) > error, a)
 
 
 def slopes_of(lanes: Moments, design: Design, precise: Precise) -> tuple[Pair, Pair]:

@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 Where = slice | NDArray[np.int64]
 Task = tuple[Where, Callable[[Workspace], Moments]]
 
-LOOKS = 3
-"""Looks at residuals, each from the fit that the last has left, until all its digits are right."""
+LOOKS = 8
+"""Looks at residuals, each from the fit that the last has left, while they shrink."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +178,8 @@ def _look_closely(
         better = answer_moments(some.of(again), fitted[0], looks=fitted[1:])
         assert better is not None
         solution.store(again, better)
-        unclear = np.flatnonzero(untrusted(better, tol).any(axis=-1))
-        again, fitted = again[unclear], [look[unclear] for look in fitted]
+        more = np.flatnonzero(unclear(better, fitted, tol).any(axis=-1))
+        again, fitted = again[more], [look[more] for look in fitted]
     return moments, solution
 
 
@@ -192,6 +192,15 @@ def hidden(moments: Moments, solution: Solution, ridge: Array, tol: float) -> ND
     known = (solution.status == Status.OK) | (solution.status == Status.RANK_DEFICIENT)
     exact = (solution.ssr == 0) & (moments.raw[..., moments.k :] > 0) & known
     return np.asarray((exact | untrusted(solution, tol)) & (ridge == 0)[..., None])
+
+
+def unclear(solution: Solution, looks: Looks, tol: float) -> NDArray[np.bool_]:
+    """Which answers, L+(m,), another look may still help: residuals shrank with the last."""
+    wanted = untrusted(solution, tol)
+    if len(looks) < 3:
+        return wanted
+    last, before = (look.raw[..., look.k :] for look in (looks[-1], looks[-2]))
+    return np.asarray(wanted & (last < 1e-3 * before))
 
 
 def untrusted(solution: Solution, tol: float) -> NDArray[np.bool_]:

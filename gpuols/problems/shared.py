@@ -23,7 +23,7 @@ from gpuols.problems.pipeline import (
     Job,
     hidden,
     rejected,
-    untrusted,
+    unclear,
 )
 from gpuols.refined import Refined
 from gpuols.rows import Rows
@@ -170,8 +170,8 @@ class _Columns:
             fitted.append(look)
             better = job.solve(fitted[0], job.ridge, self.factored, fitted[1:])
             answers.store_responses(again, better)
-            unclear = np.flatnonzero(untrusted(better, job.options.tol))
-            again, fitted = again[unclear], [part.take_responses(unclear) for part in fitted]
+            more = np.flatnonzero(unclear(better, fitted, job.options.tol))
+            again, fitted = again[more], [part.take_responses(more) for part in fitted]
 
     def _reduce_design(self, precise: bool) -> Moments:
         """Moments of X alone, L = (), m = 0."""
