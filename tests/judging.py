@@ -211,13 +211,14 @@ def _judge_numbers(
     status: Status,
 ) -> Iterator[str]:
     policy = options.get("singular", "drop")
+    choice = policy == "min_norm" and not exact.kept.all()
     params, bse = exact.params[:, i], exact.bse[:, i]
     bound, fast = float(said["error_bound"]), options.get("solver", "auto") == "cholesky"
     if status == Status.OK and not bound <= options.get("tol", 1e-10):
         yield f"error_bound {bound} of OK"
     if status == Status.TOO_FEW_ROWS:
-        bound = 1e-12 + 100 * exact.bound[i] * (2.0**52 if fast else 1.0)
-    choice = policy == "min_norm" and not exact.kept.all()
+        # Nothing is promised of it: in double its rows may lie far from their anchor.
+        bound = (1e-6 if fast or choice else 1e-12) + 100 * exact.bound[i]
     if policy == "nan" and not exact.kept.all() and regression.ridge == 0:
         params, bse = params * np.nan, bse * np.nan
     unseen = said["ssr"] == 0 and exact.noise[i, 1] <= 0
