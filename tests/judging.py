@@ -218,7 +218,8 @@ def _judge_numbers(
         yield f"error_bound {bound} of OK"
     if status == Status.TOO_FEW_ROWS:
         # Nothing is promised of it: in double its rows may lie far from their anchor.
-        bound = (1e-6 if fast or choice else 1e-12) + 100 * exact.bound[i]
+        loose = ROUGH if fast else 1e-6 if choice else 1e-12
+        bound = loose + 100 * exact.bound[i]
     if policy == "nan" and not exact.kept.all() and regression.ridge == 0:
         params, bse = params * np.nan, bse * np.nan
     unseen = said["ssr"] == 0 and exact.noise[i, 1] <= 0
