@@ -4,7 +4,7 @@ In double, or in double-double where the responses' moments are. The intercept c
 the means, so that an offset of 1e7 standard deviations costs it no digits.
 
 In double-double a sum of squared residuals below what its rounding allows for is zero: the
-regression fits exactly, and a coefficient below its own rounding is zero, too.
+regression fits exactly. From moments alone a coefficient below its own rounding is zero, too.
 
 Source: Ogita, Rump & Oishi (2005), Accurate sum and dot product, for the compensated intercept.
 """

@@ -2,11 +2,12 @@
 
 With solver="auto" every regression is summed and solved in double first. Exactly those that the
 error bound rejects are summed and solved again in double-double, a million of which ten are bad
-at the cost of ten.
+at the cost of ten. Where that still leaves doubt, their residuals are summed by themselves.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import getitem
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,14 +21,12 @@ from gpuols.engines.workspace import Workspace
 from gpuols.errors import Status
 from gpuols.moments import Moments
 from gpuols.options import Options
+from gpuols.problems.looks import hidden, look_again
 from gpuols.refined import Refined
 
 Array = NDArray[np.float64]
 Where = slice | NDArray[np.int64]
 Task = tuple[Where, Callable[[Workspace], Moments]]
-
-LOOKS = 8
-"""Looks at residuals, each from the fit that the last has left, while they shrink."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,46 +166,21 @@ def _look_closely(
     solution = answer_moments(some, moments)
     if solution is None or some.ridge is None:
         return moments, None
-    tol = job.options.tol
-    again = np.flatnonzero(hidden(moments, solution, some.ridge, tol).any(axis=-1))
-    fitted: list[Moments] = [moments[again]]
-    for _ in range(LOOKS):
-        if not len(again):
-            break
-        shape = len(again), *shape[1:]
-        fitted.append(_reduce(job, shape, tasks(places[again], fitted), precise=True))
+
+    def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
+        own = len(again), *shape[1:]
+        return _reduce(job, own, tasks(places[again], fitted), precise=True)
+
+    def solve(again: NDArray[np.int64], fitted: Looks) -> Solution:
         better = answer_moments(some.of(again), fitted[0], looks=fitted[1:])
         assert better is not None
-        solution.store(again, better)
-        more = np.flatnonzero(unclear(better, fitted, tol).any(axis=-1))
-        again, fitted = again[more], [look[more] for look in fitted]
+        return better
+
+    tol = job.options.tol
+    again = np.flatnonzero(hidden(moments, solution, some.ridge, tol).any(axis=-1))
+    for found, better in look_again(again, moments, look, solve, getitem, tol):
+        solution.store(found, better)
     return moments, solution
-
-
-def hidden(moments: Moments, solution: Solution, ridge: Array, tol: float) -> NDArray[np.bool_]:
-    """Which answers in double-double, L+(m,), need a look at their residuals.
-
-    Those that can't be trusted, and those whose residuals are less than rounding leaves of the
-    responses; nothing is to be seen where the responses are constant.
-    """
-    known = (solution.status == Status.OK) | (solution.status == Status.RANK_DEFICIENT)
-    exact = (solution.ssr == 0) & (moments.raw[..., moments.k :] > 0) & known
-    return np.asarray((exact | untrusted(solution, tol)) & (ridge == 0)[..., None])
-
-
-def unclear(solution: Solution, looks: Looks, tol: float) -> NDArray[np.bool_]:
-    """Which answers, L+(m,), another look may still help: residuals shrank with the last."""
-    wanted = untrusted(solution, tol)
-    if len(looks) < 3:
-        return wanted
-    last, before = (look.raw[..., look.k :] for look in (looks[-1], looks[-2]))
-    return np.asarray(wanted & (last < 1e-3 * before))
-
-
-def untrusted(solution: Solution, tol: float) -> NDArray[np.bool_]:
-    """Which answers, L+(m,), have an error bound above the tolerance."""
-    known = (solution.status != Status.NONFINITE) & (solution.status != Status.TOO_FEW_ROWS)
-    return np.asarray(known & ~(solution.error_bound <= tol))
 
 
 def _reduce(

@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
+from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
+from gpuols.problems.looks import hidden, look_again
 from gpuols.problems.pipeline import (
-    LOOKS,
     Answer,
     Job,
-    hidden,
     rejected,
-    unclear,
 )
 from gpuols.refined import Refined
 from gpuols.rows import Rows
@@ -153,25 +152,20 @@ class _Columns:
         """Replace answers whose residuals are less than rounding leaves of the responses."""
         job = self.job
         assert job.ridge is not None
-        again = np.flatnonzero(hidden(moments, answers, job.ridge, job.options.tol))
-        fitted = [moments.take_responses(again)]
-        for _ in range(LOOKS):
-            if not len(again):
-                break
-            look = job.engine.moments_shared(
-                self.x,
-                self.y[:, columns[again]],
-                self.weights,
-                self.design,
-                precise=True,
-                fitted=fitted,
-                space=space,
+        ridge, tol = job.ridge, job.options.tol
+
+        def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
+            own = self.y[:, columns[again]]
+            return job.engine.moments_shared(
+                self.x, own, self.weights, self.design, precise=True, fitted=fitted, space=space
             )
-            fitted.append(look)
-            better = job.solve(fitted[0], job.ridge, self.factored, fitted[1:])
-            answers.store_responses(again, better)
-            more = np.flatnonzero(unclear(better, fitted, job.options.tol))
-            again, fitted = again[more], [part.take_responses(more) for part in fitted]
+
+        def solve(_: NDArray[np.int64], fitted: Looks) -> Solution:
+            return job.solve(fitted[0], ridge, self.factored, fitted[1:])
+
+        again = np.flatnonzero(hidden(moments, answers, ridge, tol))
+        for found, better in look_again(again, moments, look, solve, Moments.take_responses, tol):
+            answers.store_responses(found, better)
 
     def _reduce_design(self, precise: bool) -> Moments:
         """Moments of X alone, L = (), m = 0."""
