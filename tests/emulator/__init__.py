@@ -1,0 +1,1 @@
+"""CUDA kernels executed on a CPU: one fiber a thread, every access to memory looked at."""
