@@ -34,9 +34,14 @@ constexpr unsigned FULL_WARP = 0xffffffffu;
 // boundary of 16 bytes: double* tile = memory.take<double>(n). Every thread takes the same pieces.
 #if defined(GPUOLS_EMULATED)
 
-#define SHARED_ARRAY(T, name, n)                                     \
-    T* const name = static_cast<T*>(emu_shared_static(               \
-        [] { static char key; return &key; }(), sizeof(T) * (n), sizeof(T), {__FILE__, __LINE__}))
+// A static of the place, or of the template's instance, tells one array from another.
+#define SHARED_ARRAY(T, name, n)                         \
+    T* const name = static_cast<T*>(emu_shared_static(   \
+        [] {                                             \
+            static char key;                             \
+            return &key;                                 \
+        }(),                                             \
+        sizeof(T) * (n), sizeof(T), {__FILE__, __LINE__}))
 
 struct DynamicShared {
     unsigned used;
@@ -68,43 +73,53 @@ struct DynamicShared {
 
 #endif
 
-// Copies from global to shared memory that go on while the thread does. A group is what a thread
-// issued between two commits; cp_async_wait<N> waits for all of its groups but the last N. Then a
-// barrier makes them visible to others. Below compute capability 8.0 the copy is done at once.
+// Copies of 4, 8 or 16 bytes from global to shared memory that go on while the thread does. A group
+// is what a thread issued between two commits; cp_async_wait<N> waits for all of its groups but the
+// last N, and a barrier then shows the copies to others. Below compute capability 8.0 a copy is done
+// at once.
+#if defined(GPUOLS_EMULATED)
+
+template <int BYTES>
+void cp_async(void* to, const void* from, EMU_SITE) {
+    emu_copy(to, from, BYTES, {file, line});
+}
+inline void cp_async_commit() { emu_copy_commit(); }
+template <int PENDING>
+void cp_async_wait() {
+    emu_copy_wait(PENDING);
+}
+
+#elif GPUOLS_PTX(800)
+
 template <int BYTES>
 __device__ __forceinline__ void cp_async(void* to, const void* from) {
-    static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "cp.async copies 4, 8 or 16 bytes");
-#if defined(GPUOLS_EMULATED)
-    emu_copy(to, from, BYTES, {__FILE__, __LINE__});
-#elif GPUOLS_PTX(800)
     const unsigned target = static_cast<unsigned>(__cvta_generic_to_shared(to));
     if (BYTES == 16)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(target), "l"(from) : "memory");
     else
         asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(target), "l"(from), "n"(BYTES)
                      : "memory");
-#else
-    for (int i = 0; i < BYTES / 4; i++)
-        static_cast<int*>(to)[i] = static_cast<const int*>(from)[i];
-#endif
 }
-
 __device__ __forceinline__ void cp_async_commit() {
-#if defined(GPUOLS_EMULATED)
-    emu_copy_commit();
-#elif GPUOLS_PTX(800)
     asm volatile("cp.async.commit_group;" ::: "memory");
-#endif
 }
-
 template <int PENDING>
 __device__ __forceinline__ void cp_async_wait() {
-#if defined(GPUOLS_EMULATED)
-    emu_copy_wait(PENDING);
-#elif GPUOLS_PTX(800)
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
-#endif
 }
+
+#else
+
+template <int BYTES>
+__device__ __forceinline__ void cp_async(void* to, const void* from) {
+#pragma unroll
+    for (int i = 0; i < BYTES / 4; i++) static_cast<int*>(to)[i] = static_cast<const int*>(from)[i];
+}
+__device__ __forceinline__ void cp_async_commit() {}
+template <int PENDING>
+__device__ __forceinline__ void cp_async_wait() {}
+
+#endif
 
 // The sum over groups of WIDTH lanes, in every lane, by the same tree whatever the values.
 template <int WIDTH = 32>

@@ -47,7 +47,7 @@ size_t n_global_regions, n_global_cells;
 unsigned epoch, first_epoch;
 
 void add_region(char* start, size_t bytes, size_t item, bool writable, emu_site site) {
-    const size_t cell_bytes = item % 8 == 0 ? 8 : item % 4 == 0 ? 4 : 1;
+    const size_t cell_bytes = item % 4 == 0 ? 4 : 1;
     regions.push_back({start, start + bytes, cell_bytes, cells.size(), writable, site});
     cells.resize(cells.size() + bytes / cell_bytes + 1);
 }

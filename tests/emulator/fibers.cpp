@@ -81,18 +81,22 @@ void switch_to(Fiber& next) {
 }
 
 [[noreturn]] void fail_stuck() {
-    char told[800];
+    char told[900];
     size_t length = 0;
     emu_site site{};
     const Fiber* last = nullptr;
     for (int i = 0; i < n_threads && length + 120 < sizeof told; i++) {
         const Fiber& fiber = fibers[i];
         if (fiber.state == State::DONE) continue;
-        if (last && last->state == fiber.state && last->site.line == fiber.site.line) continue;
         const bool in_warp = fiber.state == State::IN_WARP_CALL;
+        if (last && last->state == fiber.state && last->site.line == fiber.site.line &&
+            (!in_warp || last->mask == fiber.mask))
+            continue;
         length += snprintf(told + length, sizeof told - length, "%s thread %d waits in %s at line %d",
                            last ? "," : ":", i, in_warp ? "a warp intrinsic" : "__syncthreads",
                            fiber.site.line);
+        if (in_warp)
+            length += snprintf(told + length, sizeof told - length, " with mask %08x", fiber.mask);
         if (!last) site = fiber.site;
         last = &fiber;
     }

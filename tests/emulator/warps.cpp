@@ -38,15 +38,15 @@ void check_mask(const Fiber& me, const Warp& warp, unsigned mask, emu_site site)
              mask & warp.exited);
 }
 
-void check_partners(const Fiber& me, const Warp& warp) {
-    each_lane(warp.waiting & me.mask, [&](int lane) {
+// A partner may still be in a call of other lanes; it comes here later, or there is a deadlock.
+bool all_here(const Fiber& me, const Warp& warp) {
+    if ((warp.waiting & me.mask) != me.mask) return false;
+    bool agree = true;
+    each_lane(me.mask, [&](int lane) {
         const Fiber& other = fibers[me.warp * LANES + lane];
-        if (other.mask != me.mask || other.call != me.call || other.bytes != me.bytes)
-            fail(me.site, nullptr,
-                 "wrong mask: lane %d comes with mask %08x, but lane %d waits in another call, at "
-                 "line %d with mask %08x",
-                 me.lane, me.mask, lane, other.site.line, other.mask);
+        agree &= other.mask == me.mask && other.call == me.call && other.bytes == me.bytes;
     });
+    return agree;
 }
 
 void exchange(const Fiber& me, Fiber* lanes) {
@@ -106,11 +106,10 @@ extern "C" void emu_warp(emu_warp_call call, unsigned mask, int source, const vo
     me.source = source;
     me.bytes = bytes;
     me.site = site;
-    check_partners(me, warp);
     if (bytes) memcpy(me.in, in, bytes);
     me.state = State::IN_WARP_CALL;
     warp.waiting |= 1u << me.lane;
-    if ((warp.waiting & mask) == mask) {
+    if (all_here(me, warp)) {
         exchange(me, &fibers[me.warp * LANES]);
         // A shuffle or a vote orders no memory: only __syncwarp is promised to.
         if (checking && call == EMU_SYNC) merge_clocks(warp, mask);
