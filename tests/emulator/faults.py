@@ -87,7 +87,8 @@ FAULTS = {
     ),
     "canary": Fault(
         "shared array of 512 bytes was overrun: byte 512 was written",
-        "SHARED_ARRAY(double, s, 64); s[WRONG(t + 1, t)] = in[i]; __syncthreads(); out[i] = s[t];",
+        "SHARED_ARRAY(double, s, 64); s[WRONG(t + 1, t)] = in[i]; SHARED_ARRAY(double, u, 64);"
+        "u[t] = s[t]; __syncthreads(); out[i] = u[t];",
         modes=("fast",),
     ),
     "race-in-block": Fault(

@@ -40,11 +40,14 @@ Piece& add_piece(size_t bytes, size_t item, const void* key, size_t offset, emu_
     return pieces.back();
 }
 
-void check_canary(const char* from, const char* to, const Piece& piece) {
-    for (const char* p = from; p < to; p++)
-        if (static_cast<unsigned char>(*p) != CANARY)
-            return report(piece.site, "shared array of %zu bytes was overrun: byte %td was written",
-                          piece.bytes, p - piece.start);
+bool untouched(const char* from, const char* to, const Piece& piece) {
+    for (const char* p = from; p < to; p++) {
+        if (static_cast<unsigned char>(*p) == CANARY) continue;
+        report(piece.site, "shared array of %zu bytes was overrun: byte %td was written",
+               piece.bytes, p - piece.start);
+        return false;
+    }
+    return true;
 }
 
 void land(const Copy& copy) {
@@ -64,9 +67,10 @@ void clear_shared(size_t dynamic_bytes) {
 
 void check_canaries() {
     for (const Piece& piece : pieces) {
-        check_canary(piece.start - ZONE, piece.start, piece);
         const char* end = piece.start + piece.bytes;
-        check_canary(end, piece.start + round_up(piece.bytes) + ZONE, piece);
+        if (!untouched(piece.start - ZONE, piece.start, piece) ||
+            !untouched(end, piece.start + round_up(piece.bytes) + ZONE, piece))
+            return;
     }
 }
 
