@@ -33,7 +33,8 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 #endif
             own += counts;
         }
-        own = __reduce_add_sync(FULL_WARP, own);
+#pragma unroll
+        for (int step = 16; step > 0; step /= 2) own += __shfl_xor_sync(FULL_WARP, own, step);
         if (lane == 0) found[item] = own;
     }
 }
