@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
               double* moments,      // (entries, room)
               double* answers,      // (entries, room)
               signed char* status,  // (m, room)
-              int* rejected,        // (1,)
+              int* counts,          // (2,)
               long long room) {
     const Layout at = {k, m};
     const int group = threadIdx.x / 32 / share, part = threadIdx.x / 32 % share;
@@ -54,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
         write_moments(slots, round, here, at, moments + base, room, threadIdx.x, 256);
         if (own < here) {
             const double penalty = GPUOLS_RIDGE ? ridge[base + own] : 0.0;
-            const Answers out = {answers + base + own, status + base + own, rejected, room,
+            const Answers out = {answers + base + own, status + base + own, counts, room,
                                  k + centered, m};
             solve_one(v, at, penalty, centered, tol, work, out, k, team);
         }

@@ -36,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
           double* moments,      // (entries, room)
           double* answers,      // (entries, room)
           signed char* status,  // (m, room)
-          int* rejected,        // (1,)
+          int* counts,          // (2,)
           long long room) {
     const Layout at = {k, m};
     const int own = threadIdx.x / GPUOLS_TEAM;
@@ -57,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         centre(v, at, centered, team);
         write_moments(first, 1, 1, at, moments + b, room, team.lane, GPUOLS_TEAM);
         const Room work(spare ? spare + b * Room::size(k) : near + own * Room::size(k), k);
-        const Answers out = {answers + b, status + b, rejected, room, k + centered, m};
+        const Answers out = {answers + b, status + b, counts, room, k + centered, m};
         const double penalty = GPUOLS_RIDGE ? ridge[b] : 0.0;
         solve_one(v, at, penalty, centered, tol, work, out, k, team);
         team.sync();

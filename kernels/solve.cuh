@@ -35,7 +35,7 @@ struct Room {
 struct Answers {
     double* values;
     signed char* status;
-    int* rejected;  // regressions with a response that calls for a closer look
+    int* counts;  // regressions that call for a closer look; those without all of their answers
     long long room;
     int p, m;
 
@@ -314,7 +314,8 @@ __device__ __forceinline__ void solve_one(const Moments& v, const Layout& at, do
     if (team.lane == 0) {
         if (centered) out.variance(0) = enough ? design.variance : unknown();
         out.df() = enough ? design.df : unknown();
-        if (rejected) atomicAdd(out.rejected, 1);
+        if (rejected) atomicAdd(&out.counts[0], 1);
+        if (!enough) atomicAdd(&out.counts[1], 1);
     }
 }
 

@@ -36,9 +36,9 @@ class Kernel:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Options for the compiler."""
+        """Options for the compiler; it is to fuse no multiplication and addition of its own."""
         defined = (f"-DGPUOLS_{name.upper()}={value}" for name, value in self.macros)
-        return ("-std=c++17", *defined)
+        return ("-std=c++17", "-fmad=false", *defined)
 
     def __str__(self) -> str:
         """Name and macros, e.g. ``fit_batch k=4 m=1 real=double``."""

@@ -1,0 +1,175 @@
+"""Launches: which kernels answer a batch of one shape, with what grid, block and shared memory.
+
+What order sums are formed in depends on (n, k, m) alone: `share`, the chunks and the panels. How
+many regressions a block takes at a time does not reach the numbers.
+"""
+
+from dataclasses import dataclass
+
+from gpuols.engines.kernels import Kernel
+
+CHUNK = 4096  # rows, as in kernels/moments.cuh
+PANEL = 64  # columns, as in kernels/panel.cu
+_WIDEST_GRAM = 32  # columns of which a warp can hold all products
+_ALONE = 256  # rows of a regression that one warp sums alone
+_WARPS = 8
+_ROUNDS = 16  # of blocks for each multiprocessor, at least, where there are regressions enough
+_WIDEST_WARP = 31  # columns that a warp solves; above, a block does
+_GRID = 2**31 - 1
+
+# Threads of a block.
+FIT, GRAM, PANEL_BLOCK, SOLVE, MASK = 256, 256, 128, 128, 256
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One kind of batch.
+
+    Attributes
+    ----------
+    n, k, m : int
+        Rows, columns and responses of each regression.
+    real : str
+        Type of the rows: "float" or "double".
+    centered, weighted, drop, ridge : bool
+        Whether there is an intercept; weights, or rows left out; missing values to leave out; a
+        penalty.
+    """
+
+    n: int
+    k: int
+    m: int
+    real: str
+    centered: bool
+    weighted: bool
+    drop: bool
+    ridge: bool
+
+    @property
+    def columns(self) -> int:
+        """Columns of X and y."""
+        return self.k + self.m
+
+    @property
+    def p(self) -> int:
+        """Coefficients."""
+        return self.k + self.centered
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of rows of each regression."""
+        return max(1, -(-self.n // CHUNK))
+
+    @property
+    def fused(self) -> bool:
+        """Whether one launch does it all."""
+        return self.n <= CHUNK and self.columns <= _WIDEST_GRAM
+
+    @property
+    def sums(self) -> int:
+        """Numbers that are kept of a regression's rows, as in kernels/moments.cuh."""
+        k, m = self.k, self.m
+        return 3 + 3 * self.columns + k * (k + 1) // 2 + m * (k + 1)
+
+    @property
+    def moments(self) -> int:
+        """Numbers of a regression's moments that are written."""
+        k, m = self.k, self.m
+        return 3 + 3 * self.columns + k * k + k * m + m
+
+    @property
+    def answers(self) -> int:
+        """Numbers of a regression's answers, but the statuses."""
+        return self.p * (self.m + 1) + 2 * self.m + 1
+
+    @property
+    def room(self) -> int:
+        """Numbers that solving works with."""
+        return self.k * (self.k + 1) // 2 + 6 * self.k
+
+    @property
+    def share(self) -> int:
+        """Warps that sum the rows of one regression."""
+        return next(warps for warps in (1, 2, 4, _WARPS) if warps == _WARPS or self.n <= _ALONE * warps)
+
+    @property
+    def tiles(self) -> int:
+        """Columns over 8."""
+        return max(1, -(-self.columns // 8))
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel, and how it is launched.
+
+    Attributes
+    ----------
+    kernel : Kernel
+        Which.
+    block : int
+        Threads of a block.
+    shared_bytes : int
+        Dynamic shared memory of a block.
+    round : int
+        Regressions that a block takes at a time.
+    """
+
+    kernel: Kernel
+    block: int
+    shared_bytes: int = 0
+    round: int = 1
+
+    def grid(self, count: int) -> int:
+        """Blocks for a number of tasks."""
+        return min(max(1, -(-count // self.round)), _GRID)
+
+
+def fit_batch(shape: Shape, count: int, multiprocessors: int) -> Launch:
+    """Rows to answers at once."""
+    team = {1: 8, 2: 16}.get(shape.tiles, 32)
+    largest, least = FIT // team, max(1, _WARPS // shape.share)
+    round = largest
+    while round > least and -(-count // round) < _ROUNDS * multiprocessors:
+        round //= 2
+    macros = ("tiles", shape.tiles), *_rows(shape), ("ridge", int(shape.ridge))
+    shared = _bytes(round * shape.sums) + _bytes(round * shape.room)
+    return Launch(Kernel("fit_batch", macros), FIT, shared, round)
+
+
+def sums(shape: Shape) -> tuple[Launch, int]:
+    """Rows to the sums of chunks, and the tasks that each regression gives."""
+    if shape.columns <= _WIDEST_GRAM:
+        kernel = Kernel("gram", (("tiles", shape.tiles), *_rows(shape)))
+        return Launch(kernel, GRAM), shape.chunks
+    panels = -(-shape.columns // PANEL)
+    kernel = Kernel("panel", (("panels", min(panels, 2)), *_rows(shape)))
+    return Launch(kernel, PANEL_BLOCK), shape.chunks * panels * (panels + 1) // 2
+
+
+def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
+    """Sums of chunks to answers, and whether what it works with is too large for shared memory."""
+    team = 32 if shape.k <= _WIDEST_WARP else SOLVE
+    kernel = Kernel("solve", (("team", team), ("ridge", int(shape.ridge))))
+    needed = _bytes(SOLVE // team * shape.room)
+    spills = needed + 1024 > shared_bytes
+    return Launch(kernel, SOLVE, 0 if spills else needed, SOLVE // team), spills
+
+
+def mask(shape: Shape) -> Launch:
+    """Which rows count."""
+    macros = ("real", shape.real), ("drop", int(shape.drop))
+    return Launch(Kernel("mask", macros), MASK, round=MASK // 32)
+
+
+def places() -> Launch:
+    """Rows for the anchors."""
+    return Launch(Kernel("places"), MASK, round=MASK // 32)
+
+
+def _rows(shape: Shape) -> tuple[tuple[str, int | str], ...]:
+    return ("real", shape.real), ("weighted", int(shape.weighted))
+
+
+def _bytes(doubles: int) -> int:
+    """Bytes of shared memory that a piece takes, on a boundary of 16."""
+    return (8 * doubles + 15) // 16 * 16
