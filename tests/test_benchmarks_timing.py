@@ -148,4 +148,5 @@ def test_what_fails_stops_alone_and_keeps_its_times(clock):
     turns = [Turn(run, 1, 0.0, 0.0, None), turn(clock, "b", 0.0)]
     take_turns(turns, 10, clock.time_one, Deadline(100, clock))
     assert (len(turns[0].seconds), turns[0].failed) == (2, "RuntimeError: illegal address")
+    assert len(calls) == 4
     assert (len(turns[1].seconds), turns[1].failed) == (10, "")
