@@ -4,6 +4,9 @@ Each round times gpuols and the rival once, one after the other, so that what el
 does falls on both; medians over the rounds are compared. The answers are checked before any is
 timed. Then one more fit is timed on one thread, function by function: the share of the shift to
 the anchor and of the error bound in gpuols' own time.
+
+With ``--device cuda``, `benchmarks.cuda` does the like on a device, against other libraries and
+against what the device can do at best.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import contextlib
 import gc
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +23,7 @@ from unittest import mock
 
 from benchmarks import record
 from benchmarks.cases import CASES, Case
+from benchmarks.cuda import run
 from gpuols.engines import gram, precise, shared, solve
 from gpuols.options import THREADS_VARIABLE
 
@@ -34,25 +39,36 @@ _PARTS = {
 }
 
 
+_ROUNDS = 9
+
+
 def main() -> None:
     """Run the cases asked for, print a table, write JSON if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="times each is run")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--device", default="cpu", choices=["cpu"], help="what runs gpuols")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
+    if arguments.device == "cuda":
+        sys.exit(run.main(arguments))
+    rounds = arguments.rounds or _ROUNDS
     print(f"{'case':<48}{'gpuols ms':>11}{'rival ms':>10}{'ratio':>7}{'limit':>7}", end="")
     print("  shift  bound  rival")
     found = []
     for case in CASES:
         if arguments.only in case.name:
-            found.append(measure(case, arguments.rounds))
+            found.append(measure(case, rounds))
             print(_line(found[-1]), flush=True)
     if arguments.json:
-        record.write(
-            arguments.json, {**record.machine(), "rounds": arguments.rounds, "cases": found}
-        )
+        record.write(arguments.json, {**record.machine(), "rounds": rounds, "cases": found})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    found = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    found.add_argument("--rounds", type=int, help="times each is run, at most")
+    found.add_argument("--only", default="", help="cases whose name contains this")
+    found.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="what runs gpuols")
+    found.add_argument("--quick", action="store_true", help="cuda: small cases, to see them run")
+    found.add_argument("--commit", help="cuda: what is measured, where git can't say")
+    found.add_argument("--json", type=Path, help="file to write the figures to")
+    return found
 
 
 def measure(case: Case, rounds: int) -> dict[str, Any]:

@@ -12,16 +12,31 @@ import gpuols
 
 def machine() -> dict[str, Any]:
     """Commit, processor, threads and versions of this run."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     info = gpuols.info()
     return {
-        "commit": commit,
+        "commit": _said_by("git", "rev-parse", "--short", "HEAD"),
         "processor": _processor(),
         "threads": info.threads,
         "versions": info.versions,
         "machine": info.machine,
+    }
+
+
+def device() -> dict[str, Any]:
+    """The current CUDA device, its driver, CUDA's versions and CuPy's."""
+    import cupy
+
+    runtime, index = cupy.cuda.runtime, cupy.cuda.Device().id
+    properties = runtime.getDeviceProperties(index)
+    return {
+        "device": properties["name"].decode(),
+        "device_memory": properties["totalGlobalMem"],
+        "driver": _said_by(
+            "nvidia-smi", f"--id={index}", "--query-gpu=driver_version", "--format=csv,noheader"
+        ),
+        "cuda_driver": runtime.driverGetVersion(),
+        "cuda_runtime": runtime.runtimeGetVersion(),
+        "cupy": cupy.__version__,
     }
 
 
@@ -30,6 +45,14 @@ def write(path: Path, figures: dict[str, Any]) -> None:
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(figures, indent=2) + "\n")
     beside.replace(path)
+
+
+def _said_by(*command: str) -> str:
+    """What a command prints; nothing where it fails or is not there."""
+    with contextlib.suppress(OSError):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    return ""
 
 
 def _processor() -> str:

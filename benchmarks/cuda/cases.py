@@ -1,0 +1,72 @@
+"""The cases: batches of regressions on the device, and the least time each can take."""
+
+from dataclasses import dataclass
+from typing import Any
+
+_CHUNK_BYTES = 256e6
+
+
+@dataclass(frozen=True)
+class Case:
+    """One batch of regressions of one response, without a column of ones.
+
+    Attributes
+    ----------
+    letter : str
+        What it is called for short.
+    count, n, k : int
+        Regressions, rows and columns of each.
+    share : float
+        Share of the floor that is wanted; a design figure.
+    design_ms : dict
+        Floor by device that was designed for; design figures.
+    """
+
+    letter: str
+    count: int
+    n: int
+    k: int
+    share: float
+    design_ms: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Letter and sizes."""
+        return f"{self.letter}: {self.count:,} x ({self.n:,} x {self.k})"
+
+    def bytes(self, itemsize: int = 8) -> int:
+        """Bytes of X and y, each read once."""
+        return self.count * self.n * (self.k + 1) * itemsize
+
+    def flops(self, add_intercept: bool = False) -> int:
+        """Operations for half of the symmetric Gram matrix of [1 X y]."""
+        width = self.k + 1 + add_intercept
+        return self.count * self.n * width * (width + 1)
+
+    def make(self, xp: Any, seed: int = 1) -> tuple[Any, Any]:
+        """X (count, n, k) and y (count, n), float64, well conditioned and with noise."""
+        rng = xp.random.default_rng(seed)
+        X, y = xp.empty((self.count, self.n, self.k)), xp.empty((self.count, self.n))
+        step = max(1, int(_CHUNK_BYTES / (self.n * self.k * 8)))
+        for start in range(0, self.count, step):
+            part = slice(start, min(start + step, self.count))
+            X[part] = rng.standard_normal(X[part].shape)
+            slopes = rng.standard_normal((part.stop - start, 1, self.k))
+            y[part] = (X[part] * slopes).sum(axis=2) + rng.standard_normal(y[part].shape)
+        return X, y
+
+
+CASES = (
+    Case("A", 10_000, 1_000, 10, 0.85, {"H100": 0.29, "H200": 0.21}),
+    Case("B", 100_000, 252, 5, 0.85, {"H100": 0.41, "H200": 0.28}),
+    Case("C", 1_000_000, 60, 4, 0.85, {"H100": 0.81, "H200": 0.57}),
+    Case("D", 2_000, 5_000, 50, 0.75, {"H100": 1.36, "H200": 0.95}),
+)
+
+QUICK = (
+    Case("A", 200, 1_000, 10, 0.85, {}),
+    Case("B", 1_000, 252, 5, 0.85, {}),
+    Case("C", 5_000, 60, 4, 0.85, {}),
+    Case("D", 40, 5_000, 50, 0.75, {}),
+)
+"""The same with fewer regressions: to see that everything runs, not how fast."""

@@ -1,0 +1,43 @@
+"""Goals: what gpuols is to reach on each case, and whether it did in this run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.cuda.cases import Case
+from benchmarks.cuda.contenders import OURS, OURS_INTERCEPT
+from benchmarks.cuda.rivals import TORCH_LSTSQ
+
+OVER_LSTSQ = 10.0
+"""Times faster than torch.linalg.lstsq; a design figure."""
+OVER_OTHERS = 3.0
+"""Times faster than the best other rival; a design figure."""
+
+Row = dict[str, Any]
+
+
+def judge(case: Case, rows: list[Row]) -> Iterator[Row]:
+    """Each goal of a case with what was measured; rivals with wrong answers do not count."""
+    by_name = {row["who"]: row for row in rows}
+    for name in (OURS, OURS_INTERCEPT):
+        share = by_name.get(name, {}).get("floor_share")
+        yield _goal(case, f"{name}: share of the floor", case.share, share)
+    lstsq = by_name.get(TORCH_LSTSQ, {})
+    ratio = lstsq.get("times_ours") if lstsq.get("right") else None
+    yield _goal(case, f"times faster than {TORCH_LSTSQ}", OVER_LSTSQ, ratio, lstsq)
+    others = [row for row in rows if not row["ours"] and row["who"] != TORCH_LSTSQ]
+    others = [row for row in others if row.get("right") and "times_ours" in row]
+    best = min(others, key=lambda row: row["times_ours"], default={})
+    name = f"times faster than the best other rival ({best.get('who', 'none')})"
+    yield _goal(case, name, OVER_OTHERS, best.get("times_ours"), best)
+
+
+def _goal(case: Case, what: str, wanted: float, got: float | None, row: Row | None = None) -> Row:
+    verdict = "not measured" if got is None else "met" if got >= wanted else "missed"
+    return {
+        "case": case.letter,
+        "goal": what,
+        "wanted": wanted,
+        "measured": got,
+        "scaled": bool(row and row.get("scaled")),
+        "verdict": verdict,
+    }

@@ -1,0 +1,123 @@
+"""One case: everyone's answers checked, then everyone timed in turn."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from benchmarks.cuda import answers
+from benchmarks.cuda.cases import Case
+from benchmarks.cuda.contenders import OURS, Contender, ours
+from benchmarks.cuda.floors import floor_s, transfer_s
+from benchmarks.cuda.machine import Machine, on_host
+from benchmarks.cuda.rivals import RIVALS
+from benchmarks.cuda.timing import Deadline, Run, Turn, attempt, climb, take_turns, timed, warm
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Field:
+    """One case on one machine, with X (B, n, k) and y (B, n)."""
+
+    case: Case
+    machine: Machine
+    floors: dict[str, Any]
+    data: tuple[Any, Any]
+
+    def time_one(self, run: Run) -> tuple[float, Any]:
+        """Seconds and output of a run."""
+        return timed(run, self.machine.wait)
+
+    def part(self, count: int) -> tuple[Any, Any]:
+        """The first so many regressions."""
+        X, y = self.data
+        return X[:count], y[:count]
+
+
+def measure(
+    case: Case, machine: Machine, floors: dict[str, Any], rounds: int, deadline: Deadline
+) -> list[Row]:
+    """A row for each contender: its times, or why there are none."""
+    machine.free()
+    field = _Field(case, machine, floors, case.make(machine.xp))
+    entrants: dict[str, Callable[[], Contender]]
+    entrants = {own.name: lambda own=own: own for own in ours(machine.device)}
+    entrants |= {name: partial(make, machine.xp, name) for name, make in RIVALS.items()}
+    rows, turns = [], {}
+    for name, make in entrants.items():
+        row = {"case": case.letter, "who": name, "ours": name not in RIVALS, "count": case.count}
+        rows.append(row)
+        machine.free()
+        if not row["ours"] and deadline.left() < _planned(turns, rounds):
+            row["failed"] = "not run: the time for this case is spent"
+            continue
+        turn, row["failed"] = attempt(partial(_prepare, make, field, row))
+        if turn is not None:
+            turns[name] = turn
+    take_turns(list(turns.values()), rounds, field.time_one, deadline)
+    for row in rows:
+        if row["who"] in turns:
+            _finish(row, turns[row["who"]])
+    base = next((row.get("seconds") for row in rows if row["who"] == OURS), None)
+    for row in rows:
+        if base and row.get("seconds"):
+            row["times_ours"] = row["seconds"] / base
+    return rows
+
+
+def _planned(turns: dict[str, Turn], rounds: int) -> float:
+    return sum(turn.warm_s * (1 + turn.rounds(rounds)) for turn in turns.values())
+
+
+def _facts(contender: Contender, case: Case, floors: dict[str, Any]) -> Row:
+    """What is known of a contender before it runs."""
+    size = case.bytes(contender.itemsize)
+    floor = floor_s(floors, size, case.flops(contender.add_intercept))
+    return {
+        "bytes": size,
+        "flops": case.flops(contender.add_intercept),
+        "floor_s": transfer_s(floors, size) if contender.from_host else floor,
+        "from_host": contender.from_host,
+    }
+
+
+def _prepare(make: Callable[[], Contender], field: _Field, row: Row) -> Turn:
+    """Run a contender, gpuols on the whole batch and a rival on what fits, and check it."""
+    contender, count = make(), field.case.count
+    row |= _facts(contender, field.case, field.floors)
+
+    def start(part: int) -> partial[Any]:
+        return partial(contender.run, *contender.take(*field.part(part)))
+
+    if contender.ours:
+        turn = warm(start, count, field.time_one)
+    else:
+        turn = climb(start, count, field.time_one)
+    # gpuols may have been given other rows, in float32; a rival has them as its library's arrays.
+    given = turn.run.args if contender.ours else field.part(turn.part)
+    row["errors"] = answers.errors(contender, *given, turn.output)
+    row["right"] = max(row["errors"].values()) <= answers.TOLERANCE
+    if contender.ours:
+        result = turn.output["result"]
+        row["engine"] = result.engine
+        row["solved_precisely"] = int(on_host(result.solved_precisely).sum())
+    turn.output = None
+    return turn
+
+
+def _finish(row: Row, turn: Turn) -> None:
+    """Times of a contender; of a part of the batch, in proportion."""
+    row["part"], row["scaled"] = turn.part, turn.part < row["count"]
+    row["first_call_s"] = turn.first_s
+    row["why_scaled"] = turn.note
+    row["failed"] = turn.failed
+    row["rounds"] = len(turn.seconds)
+    if turn.seconds:
+        scale = row["count"] / turn.part
+        row["seconds"] = statistics.median(turn.seconds) * scale
+        row["fastest_s"], row["slowest_s"] = min(turn.seconds) * scale, max(turn.seconds) * scale
+        row["bytes_per_s"] = row["bytes"] / row["seconds"]
+        if row["floor_s"]:
+            row["floor_share"] = row["floor_s"] / row["seconds"]

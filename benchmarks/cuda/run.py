@@ -1,0 +1,62 @@
+"""All cases on the CUDA device: floors, then everyone in turn, then the goals."""
+
+import argparse
+import sys
+from typing import Any
+
+from benchmarks import record
+from benchmarks.cuda import floors, goals, measure, table
+from benchmarks.cuda.answers import TOLERANCE
+from benchmarks.cuda.cases import CASES, QUICK
+from benchmarks.cuda.machine import Machine, cuda, missing
+from benchmarks.cuda.timing import Deadline
+
+_ROUNDS = 15
+_SECONDS = 190.0
+"""What all cases may take together, beyond what gpuols and three rounds of the rest need."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Exit code: 0, or 1 if gpuols failed or was wrong, or 2 without a device."""
+    why = missing()
+    if why:
+        print(f"no CUDA device to measure on: {why}", file=sys.stderr)
+        return 2
+    return on(cuda(), arguments, {**record.machine(), **record.device()})
+
+
+def on(machine: Machine, arguments: argparse.Namespace, figures: dict[str, Any]) -> int:
+    """Measure on a machine, print as it goes, write JSON after each case if asked to."""
+    deadline = Deadline(_SECONDS)
+    figures["commit"] = arguments.commit or figures["commit"]
+    figures |= {"quick": arguments.quick, "rounds": arguments.rounds or _ROUNDS}
+    figures["tolerance"] = TOLERANCE
+    figures["floors"] = floors.measure(machine, arguments.quick)
+    _show([_heading(figures), *table.floor_lines(figures["floors"])])
+    figures |= {"cases": [], "goals": []}
+    chosen = [c for c in (QUICK if arguments.quick else CASES) if arguments.only in c.name]
+    for place, case in enumerate(chosen):
+        until = deadline.share(len(chosen) - place)
+        rows = measure.measure(case, machine, figures["floors"], figures["rounds"], until)
+        figures["cases"].append({"case": case.name, "design_ms": case.design_ms, "rows": rows})
+        if not arguments.quick:
+            figures["goals"] += goals.judge(case, rows)
+        _show(["", *table.case_lines(case, rows)])
+        if arguments.json:
+            record.write(arguments.json, figures)
+    _show(["", *table.goal_lines(figures["goals"])])
+    return int(any(_broken(row) for case in figures["cases"] for row in case["rows"]))
+
+
+def _broken(row: dict[str, Any]) -> bool:
+    """Whether a row is of gpuols and not both measured and right."""
+    return row["ours"] and bool(row["failed"] or not row["right"])
+
+
+def _heading(figures: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    return f"{figures.get('device', figures['processor'])}, {figures['commit']}, {versions}"
+
+
+def _show(lines: list[str]) -> None:
+    print(*lines, sep="\n", flush=True)

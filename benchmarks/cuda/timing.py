@@ -1,0 +1,175 @@
+"""Times: of one run, of a part of the batch that fits a cap, of rounds in turn."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Clock = Callable[[], float]
+Run = Callable[[], Any]
+
+CAP_S = 1.5
+"""Longest that one run of a rival may take; a slower one gets a part of the batch."""
+TURNS_S = 4.0
+"""What all timed runs of one contender may take together, if that leaves LEAST."""
+LEAST = 3
+"""Fewest timed runs of anything."""
+
+_FIRST_PART, _STEP = 1_000, 10
+
+
+def timed(
+    run: Run, wait: Callable[[], None], clock: Clock = time.perf_counter
+) -> tuple[float, Any]:
+    """Seconds from an idle device to an idle device, and what the run gave."""
+    wait()
+    start = clock()
+    output = run()
+    wait()
+    return clock() - start, output
+
+
+def attempt(work: Run) -> tuple[Any, str]:
+    """What the work gives and "", or None and why it failed, in one line."""
+    try:
+        return work(), ""
+    except ModuleNotFoundError as error:
+        return None, f"not installed ({error.name})"
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        return None, ": ".join([type(error).__name__, *lines[:1]])
+
+
+class Deadline:
+    """A moment at which time is up.
+
+    Parameters
+    ----------
+    seconds : float
+        From now.
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Clock = time.perf_counter) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def left(self) -> float:
+        """Seconds until then; negative after it."""
+        return self._end - self._clock()
+
+    def share(self, parts: int) -> "Deadline":
+        """The end of the first of so many equal parts of the time that is left."""
+        return Deadline(self.left() / parts, self._clock)
+
+
+@dataclass
+class Turn:
+    """What is timed in turn with others.
+
+    Attributes
+    ----------
+    run : callable
+        One run, on `part` regressions.
+    part : int
+        How many of the batch it fits.
+    first_s, warm_s : float
+        Seconds of its very first run, compilation included, and of the last one before rounds.
+    output : object
+        What that last run gave.
+    note : str
+        Why the part is not the whole, if something failed there.
+    seconds : list of float
+        Of each timed run.
+    failed : str
+        Why there are no more of them, if something failed.
+    """
+
+    run: Run
+    part: int
+    first_s: float
+    warm_s: float
+    output: Any
+    note: str = ""
+    seconds: list[float] = field(default_factory=list)
+    failed: str = ""
+
+    def rounds(self, most: int) -> int:
+        """How many timed runs it gets."""
+        return min(most, max(LEAST, int(TURNS_S / max(self.warm_s, 1e-9))))
+
+
+def climb(
+    start: Callable[[int], Run],
+    count: int,
+    time_one: Callable[[Run], tuple[float, Any]],
+    cap: float = CAP_S,
+) -> Turn:
+    """Grow the part of a batch tenfold until it is the whole, or the next would exceed the cap.
+
+    Parameters
+    ----------
+    start : callable
+        Gives a run on the first so many regressions.
+    count : int
+        Regressions of the batch.
+    time_one : callable
+        Seconds and output of a run.
+    cap : float
+        Most seconds that a part may be expected to take, in proportion to the one before it.
+
+    Returns
+    -------
+    Turn
+        The largest part that was run, warm.
+
+    Raises
+    ------
+    Exception
+        What the smallest part raised; a failure of a larger one is in the note.
+    """
+    turn = warm(start, min(count, max(_STEP, count // _FIRST_PART)), time_one)
+    while turn.part < count:
+        room = turn.part * cap / max(turn.warm_s, 1e-9)
+        part = count if room >= count else turn.part * _STEP
+        if part > room:
+            break
+        larger, why = attempt(lambda part=part: warm(start, part, time_one))
+        if larger is None:
+            turn.note = f"{part:,} regressions: {why}"
+            break
+        larger.first_s = turn.first_s
+        turn = larger
+    return turn
+
+
+def warm(start: Callable[[int], Run], part: int, time_one: Callable[[Run], Any]) -> Turn:
+    """Run a part twice: the first time may compile."""
+    run = start(part)
+    first, _ = time_one(run)
+    seconds, output = time_one(run)
+    return Turn(run, part, first, seconds, output)
+
+
+def take_turns(
+    turns: list[Turn],
+    most: int,
+    time_one: Callable[[Run], tuple[float, Any]],
+    deadline: Deadline,
+) -> None:
+    """Time all in turn, round by round, after a round that is not counted.
+
+    Past the deadline no round starts once everything has had LEAST of them.
+    """
+    for turn in turns:
+        _, turn.failed = attempt(lambda run=turn.run: time_one(run)[0])
+    for number in range(most):
+        if number >= LEAST and deadline.left() < 0:
+            break
+        for turn in turns:
+            if turn.failed or number >= turn.rounds(most):
+                continue
+            found, turn.failed = attempt(lambda run=turn.run: time_one(run)[0])
+            if found is not None:
+                turn.seconds.append(found)

@@ -1,0 +1,267 @@
+"""The benchmarks on a device, as far as they can be tested without one."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import gpuols
+from benchmarks import compare
+from benchmarks.cuda import answers, cases, contenders, floors, goals, measure, rivals, run, table
+from benchmarks.cuda.machine import Machine, missing
+from benchmarks.cuda.timing import Deadline, warm
+from tests import libraries
+
+HOST = Machine(np, "cpu", lambda: None, lambda: None)
+RATES = {"sizes": {}, "copy": 1e9, "read": 1e9, "gemm": 1e9, "transfers": {"failed": "no device"}}
+
+
+@pytest.fixture
+def batch():
+    return cases.Case("T", 12, 30, 4, 0.5, {}).make(np)
+
+
+def lstsq(X, y):
+    return np.stack([np.linalg.lstsq(a, b)[0] for a, b in zip(X, y, strict=True)])
+
+
+@pytest.fixture
+def jax_as_it_was():
+    jax = pytest.importorskip("jax")
+    before = jax.config.jax_enable_x64
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+# without a device
+
+
+def test_without_a_device_the_reason_is_given_in_one_line_and_the_code_is_2(monkeypatch, capsys):
+    monkeypatch.setattr(run, "missing", lambda: "the driver is too old")
+    monkeypatch.setattr(sys, "argv", ["compare", "--device", "cuda", "--quick"])
+    with pytest.raises(SystemExit) as stop:
+        compare.main()
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.out == ""
+    assert said.err == "no CUDA device to measure on: the driver is too old\n"
+
+
+def test_the_reason_is_that_of_info():
+    state = gpuols.info().engines["cuda"]
+    assert missing() == (None if state == "ready" else state)
+
+
+# the rivals
+
+
+@pytest.mark.parametrize("name", [name for name in rivals.RIVALS if "torch" in name])
+def test_torch_rivals(name, batch):
+    pytest.importorskip("torch")
+    check_rival(rivals.RIVALS[name](np, name), batch)
+
+
+@pytest.mark.parametrize("name", [name for name in rivals.RIVALS if "JAX" in name])
+def test_jax_rivals(name, batch, jax_as_it_was):
+    check_rival(rivals.RIVALS[name](np, name), batch)
+
+
+def test_array_rival(batch):
+    name = "CuPy matmul + solve"
+    check_rival(rivals.RIVALS[name](np, name), batch)
+
+
+def test_library_rival(batch):
+    solve = rivals.gemm_potrf(libraries.XP, libraries.BLAS, libraries.LAPACK, (1, 2))
+    check_rival(
+        contenders.Contender("libraries", solve), [a.view(libraries.Pointed) for a in batch]
+    )
+
+
+def check_rival(contender, batch):
+    found = contender.run(*contender.take(*batch))
+    np.testing.assert_allclose(np.asarray(found["params"]), lstsq(*batch), rtol=1e-10)
+    expected = gpuols.fit(*map(np.asarray, batch), device="cpu")
+    for name in {"bse", "ssr"} & set(found):
+        np.testing.assert_allclose(np.asarray(found[name]), getattr(expected, name), rtol=1e-10)
+    assert not contender.ours
+
+
+def test_same_outputs_are_the_same_outputs(batch):
+    torch = pytest.importorskip("torch")
+    found = rivals.torch_same(torch, *map(torch.from_dlpack, batch))
+    assert set(found) == {"params", "bse", "ssr"}
+
+
+# the answers
+
+
+@pytest.mark.parametrize("contender", contenders.ours("cpu"), ids=lambda one: one.name)
+def test_right_answers_have_small_errors(contender, batch):
+    taken = contender.take(*batch)
+    found = answers.errors(contender, *taken, contender.run(*taken))
+    assert set(found) == {"params", "bse", "ssr", "status"}
+    assert max(found.values()) <= answers.TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["params", "bse", "ssr", "status"])
+def test_a_wrong_answer_is_noticed(name, batch):
+    contender = contenders.ours("cpu")[0]
+    given = contender.run(*batch)
+    given[name] = np.array(given[name])
+    given[name][-1] += 1 if name == "status" else 1e-8 * np.abs(given[name][-1]).max()
+    assert answers.errors(contender, *batch, given)[name] > answers.TOLERANCE
+
+
+def test_nan_is_wrong(batch):
+    contender = contenders.ours("cpu")[0]
+    given = contender.run(*batch) | {"ssr": np.full(12, np.nan)}
+    assert answers.errors(contender, *batch, given)["ssr"] == 1
+
+
+# the goals and the table
+
+
+def row(who, **facts):
+    known = {"case": "A", "who": who, "ours": who not in rivals.RIVALS, "count": 100, "failed": ""}
+    known |= {"part": 100, "scaled": False, "right": True, "rounds": 3, "first_call_s": 0.5}
+    return known | {"from_host": False, "errors": {"params": 1e-15}} | facts
+
+
+def verdicts(*rows):
+    return [goal["verdict"] for goal in goals.judge(cases.CASES[0], list(rows))]
+
+
+LSTSQ, GRAM = rivals.TORCH_LSTSQ, "torch Gram + Cholesky"
+
+
+def test_goals_are_met_or_missed():
+    ours = row(contenders.OURS, floor_share=0.85), row(contenders.OURS_INTERCEPT, floor_share=0.84)
+    others = row(LSTSQ, times_ours=10.0), row(GRAM, times_ours=2.9)
+    assert verdicts(*ours, *others) == ["met", "missed", "met", "missed"]
+
+
+def test_a_goal_without_a_measurement_is_not_measured():
+    assert verdicts() == ["not measured"] * 4
+
+
+def test_wrong_rivals_do_not_count_and_scaled_ones_are_said_to_be():
+    wrong = (
+        row(LSTSQ, times_ours=50.0, right=False),
+        row("JAX vmap lstsq", times_ours=1.0, right=False),
+    )
+    found = list(goals.judge(cases.CASES[0], [*wrong, row(GRAM, times_ours=4.0, scaled=True)]))
+    assert [goal["verdict"] for goal in found[2:]] == ["not measured", "met"]
+    assert GRAM in found[3]["goal"]
+    assert found[3]["scaled"]
+    assert "design figure 3.00" in list(table.goal_lines(found))[3]
+
+
+def test_the_table_hides_nothing():
+    rows = [
+        row(contenders.OURS, seconds=0.001, times_ours=1.0, bytes_per_s=3e12, floor_share=0.9),
+        row(LSTSQ, seconds=2.0, times_ours=2000.0, part=10, scaled=True, right=False),
+        row(GRAM, why_scaled="100 regressions: OutOfMemoryError: no room", failed=""),
+        {"who": "JAX vmap lstsq", "failed": "not installed (jax)"},
+    ]
+    rows[0]["floor_s"], rows[0]["solved_precisely"] = 0.0009, 7
+    head, _, *lines = table.case_lines(cases.CASES[0], rows)
+    assert "floor 0.900 ms" in head
+    assert "design figures" in head
+    for text in ("1.000", "3000", "90%", "1e-15", "3 rounds", "first call 0.50 s", "7 solved"):
+        assert text in lines[0]
+    for text in ("2000.000", "WRONG", "scaled from 10 of 100"):
+        assert text in lines[1]
+    assert "OutOfMemoryError: no room" in lines[2]
+    assert lines[3].endswith("-  not installed (jax)")
+
+
+def test_rates_are_printed_with_their_units_or_with_why_not():
+    lines = "\n".join(table.floor_lines(RATES | {"gemm": 6e13}))
+    assert "1.0 GB/s" in lines
+    assert "60.0 TFLOP/s" in lines
+    assert "no device" in lines
+
+
+# all of it, on NumPy
+
+
+@pytest.fixture
+def small(monkeypatch, jax_or_not):
+    monkeypatch.setattr(run, "QUICK", (cases.Case("T", 12, 30, 4, 0.5, {}),))
+    monkeypatch.setattr(run, "CASES", (cases.Case("T", 12, 30, 4, 0.5, {"H100": 0.29}),))
+    monkeypatch.setattr(floors, "measure", lambda machine, quick: dict(RATES))
+
+
+@pytest.fixture
+def jax_or_not(request):
+    try:
+        import jax  # noqa: F401
+    except ImportError:
+        return
+    request.getfixturevalue("jax_as_it_was")
+
+
+def go(tmp_path, *options):
+    parsed = compare.parser().parse_args([*options, "--json", str(tmp_path / "found.json")])
+    code = run.on(HOST, parsed, {"commit": "", "processor": "P", "versions": {"numpy": "2"}})
+    return code, json.loads((tmp_path / "found.json").read_text())
+
+
+def test_a_whole_run(tmp_path, small, capsys):
+    code, found = go(tmp_path, "--rounds", "4", "--commit", "abc")
+    rows = {row["who"]: row for row in found["cases"][0]["rows"]}
+    assert code == 0
+    assert found["commit"] == "abc"
+    assert [one.name for one in contenders.ours("cpu")] + list(rivals.RIVALS) == list(rows)
+    own = rows[contenders.OURS]
+    assert own["right"]
+    assert (own["rounds"], own["times_ours"], own["part"]) == (4, 1.0, 12)
+    assert own["floor_share"] == pytest.approx(own["floor_s"] / own["seconds"])
+    assert own["floor_s"] == pytest.approx(12 * 30 * 5 * 8 / 1e9)
+    assert rows["gpuols, host to host"]["floor_s"] is None
+    for name in ("CuPy matmul + solve", "cuBLAS GEMM + cuSOLVER potrf"):
+        assert rows[name].get("seconds") or rows[name]["failed"]
+    assert len(found["goals"]) == 4
+    said = capsys.readouterr().out
+    assert all(name in said for name in rows)
+
+
+def test_quick_sizes_have_no_goals_and_only_chooses(tmp_path, small, capsys):
+    assert go(tmp_path, "--quick", "--rounds", "1")[1]["goals"] == []
+    parsed = compare.parser().parse_args(["--only", "Q"])
+    assert run.on(HOST, parsed, {"commit": "", "processor": "P", "versions": {}}) == 0
+    assert "T: 12" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("broken", [{"right": False}, {"failed": "no memory"}])
+def test_gpuols_wrong_or_failed_is_a_failure(broken, tmp_path, small, monkeypatch):
+    rows = [row(contenders.OURS, **broken)]
+    monkeypatch.setattr(measure, "measure", lambda *arguments: rows)
+    assert go(tmp_path)[0] == 1
+    rows[:] = [row(contenders.OURS), row(GRAM, **broken)]
+    assert go(tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("off", [0.0, 1.0])
+def test_a_part_of_the_batch_is_scaled_and_all_of_it_checked(off, monkeypatch):
+    def last_one_off(X, y):
+        return {"params": lstsq(X, y) + off * (np.arange(len(y)) == len(y) - 1)[:, None]}
+
+    rival = contenders.Contender("half", last_one_off)
+    monkeypatch.setattr(measure, "RIVALS", {"half": lambda xp, name: rival})
+    monkeypatch.setattr(measure, "climb", lambda start, count, one: warm(start, count // 2, one))
+    monkeypatch.setattr(measure, "timed", lambda run, wait: (3.0, run()))
+    case = cases.Case("T", 12, 30, 4, 0.5, {})
+    found = measure.measure(case, HOST, RATES, 3, Deadline(100.0))[-1]
+    assert (found["who"], found["part"], found["scaled"]) == ("half", 6, True)
+    assert (found["seconds"], found["times_ours"]) == (6.0, 2.0)
+    assert found["right"] == (off == 0)
+
+
+def test_a_rival_is_not_begun_once_the_time_is_spent(monkeypatch):
+    case = cases.Case("T", 12, 30, 4, 0.5, {})
+    rows = measure.measure(case, HOST, RATES, 3, Deadline(-1.0))
+    assert [bool(row["failed"]) for row in rows] == [not row["ours"] for row in rows]
+    assert rows[-1]["failed"] == "not run: the time for this case is spent"
