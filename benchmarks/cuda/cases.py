@@ -44,14 +44,14 @@ class Case:
         return self.count * self.n * width * (width + 1)
 
     def make(self, xp: Any, seed: int = 1) -> tuple[Any, Any]:
-        """X (count, n, k) and y (count, n), float64, well conditioned and with noise."""
+        """X (count, n, k) and y (count, n), float64, well conditioned, half of y noise."""
         rng = xp.random.default_rng(seed)
         X, y = xp.empty((self.count, self.n, self.k)), xp.empty((self.count, self.n))
         step = max(1, int(_CHUNK_BYTES / (self.n * self.k * 8)))
         for start in range(0, self.count, step):
             part = slice(start, min(start + step, self.count))
             X[part] = rng.standard_normal(X[part].shape)
-            slopes = rng.standard_normal((part.stop - start, 1, self.k))
+            slopes = rng.standard_normal((part.stop - start, 1, self.k)) / self.k**0.5
             y[part] = (X[part] * slopes).sum(axis=2) + rng.standard_normal(y[part].shape)
         return X, y
 
