@@ -1,0 +1,133 @@
+"""Outputs: where the kernels leave moments and answers, and how those are read.
+
+All numbers of one kind stand side by side, a regression beside the next: entry e of regression b
+is moments[e, b] or answers[e, b], the status of its response r status[r, b].
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines import device
+from gpuols.engines.launches import Shape
+from gpuols.engines.solution import Solution
+from gpuols.moments import Moments
+from gpuols.numerics.lanes import to_first
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Room for the moments and answers of B regressions.
+
+    Attributes
+    ----------
+    count : int
+        B.
+    on_host : bool
+        Whether in host memory rather than on the current device.
+    numbers : (moments, B)
+        Moments.
+    answers : (answers, B)
+        Answers but the statuses.
+    status : (m, B)
+        Codes of `Status`.
+    tally : (2,)
+        On the device: regressions that call for a closer look; those without all of their answers.
+    """
+
+    count: int
+    on_host: bool
+    numbers: Any
+    answers: Any
+    status: Any
+    tally: Any
+
+    @classmethod
+    def empty(cls, shape: Shape, count: int, *, on_host: bool) -> Self:
+        """Room for regressions of a shape."""
+        empty = np.empty if on_host else device.empty
+        return cls(
+            count,
+            on_host,
+            empty((shape.moments, count), np.float64),
+            empty((shape.answers, count), np.float64),
+            empty((shape.m, count), np.int8),
+            device.zeros((2,), np.int32),
+        )
+
+    @contextmanager
+    def part(self, shape: Shape, places: NDArray[np.int64]) -> Iterator[list[Any]]:
+        """Where kernels are to write for some regressions, evenly apart: their last arguments.
+
+        Parameters
+        ----------
+        shape : Shape
+            Of the batch.
+        places : (b,)
+            Numbers of the regressions.
+
+        Yields
+        ------
+        list
+            moments, answers, status, tally, and the doubles from one entry to the next.
+        """
+        first, last = int(places[0]), int(places[-1])
+        step = (last - first) // max(len(places) - 1, 1) or 1
+        where = (slice(None), slice(first, last + 1, step))
+        room = [self.numbers, self.answers, self.status]
+        if not self.on_host and step == 1:
+            yield [*(array[where] for array in room), self.tally, np.int64(self.count)]
+            return
+        parts = [device.empty((len(array), len(places)), array.dtype) for array in room]
+        yield [*parts, self.tally, np.int64(len(places))]
+        for array, part in zip(room, parts, strict=True):
+            array[where] = device.download(part) if self.on_host else part
+
+    def moments(self, shape: Shape) -> Moments:
+        """Moments, L = (B,); views."""
+        k, m, q = shape.k, shape.m, shape.columns
+        sizes = (), (), (), (q,), (q,), (q,), (k, k), (k, m), (m,)
+        nobs, sumw, sum_log_w, anchor, mean, raw, sxx, sxy, syy = _cut(self.numbers, sizes)
+        return Moments(
+            nobs=nobs,
+            sumw=sumw,
+            sum_log_w=sum_log_w,
+            anchor=anchor,
+            mean=mean,
+            sxx=sxx,
+            sxy=sxy,
+            syy=syy,
+            raw=raw,
+            centered=shape.centered,
+        )
+
+    def solution(self, shape: Shape) -> Solution:
+        """Answers, L = (B,); views, but of rank and precise."""
+        p, m = shape.p, shape.m
+        sizes = (p, m), (p,), (m,), (m,), ()
+        params, variances, ssr, error_bound, df_resid = _cut(self.answers, sizes)
+        zeros = np.zeros if self.on_host else device.zeros
+        return Solution(
+            params=params,
+            variances=variances,
+            ssr=ssr,
+            error_bound=error_bound,
+            df_resid=df_resid,
+            rank=np.where(np.isnan(df_resid), -1, p),
+            status=to_first(self.status),
+            precise=zeros((self.count, m), bool),
+        )
+
+
+def _cut(block: Any, sizes: Iterable[tuple[int, ...]]) -> Iterator[Any]:
+    """Pieces of a block (entries, B), one after the other, as (B, ...)."""
+    start = 0
+    for size in sizes:
+        stop = start + math.prod(size)
+        yield to_first(block[start:stop].reshape(*size, block.shape[1]))
+        start = stop
