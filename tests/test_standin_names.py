@@ -34,7 +34,7 @@ def own_attributes(kind):
     """What a class of the stand-in defines itself, special methods too."""
     ignored = {"__dict__", "__weakref__", "__module__", "__doc__", "__init__"}
     for base in kind.__mro__[:-1]:
-        if base.__module__.split(".")[0] in ("emulator", "cupy"):
+        if base.__module__.split(".")[0] in ("emulator", "cupy", "cupy_backends"):
             for name, attribute in vars(base).items():
                 if name not in ignored and (not name.startswith("_") or name.startswith("__")):
                     yield name, attribute
@@ -57,6 +57,9 @@ def faults(ours, theirs, what):
         known = parameters(theirs) or (parameters(theirs.__init__) if type(theirs) is type else [])
         asked = [name for name in parameters(ours) if name != "self"]
         found += [f"no {what}({name}=)" for name in asked if known and name not in known]
+    raised = isinstance(ours, type) and issubclass(ours, Exception)
+    if raised and (ours.__module__, ours.__bases__) != (theirs.__module__, theirs.__bases__):
+        found.append(f"{what} is {theirs.__module__}.{theirs.__name__} of {theirs.__bases__}")
     if isinstance(ours, int | str) and type(theirs) is type(ours) and theirs != ours:
         found.append(f"{what} is {theirs}, not {ours}")
     return found

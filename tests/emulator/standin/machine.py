@@ -19,7 +19,11 @@ _NAMES = {
     "combination",
     999: "cudaErrorUnknown: unknown error",
 }
-_DRIVER_NAMES = {1: "CUDA_ERROR_INVALID_VALUE: invalid argument"}
+_DRIVER_NAMES = {
+    1: "CUDA_ERROR_INVALID_VALUE: invalid argument",
+    2: "CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+    700: "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered",
+}
 
 
 class CUDARuntimeError(RuntimeError):
@@ -50,6 +54,15 @@ class OutOfMemoryError(MemoryError):
 
 class CompileException(Exception):  # noqa: N818 - CuPy's name
     """Kernel text that the compiler refused."""
+
+
+for _kind, _module in (
+    (CUDARuntimeError, "cupy_backends.cuda.api.runtime"),
+    (CUDADriverError, "cupy_backends.cuda.api.driver"),
+    (OutOfMemoryError, "cupy.cuda.memory"),
+    (CompileException, "cupy.cuda.compiler"),
+):
+    _kind.__module__ = _module
 
 
 @dataclass

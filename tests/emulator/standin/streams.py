@@ -72,14 +72,14 @@ def current_device():
 class _Queue:
     """What is to be done on one stream."""
 
-    def __init__(self, device, address):
-        self.device, self.address = device, address
+    def __init__(self, device):
+        self.device, self.owner = device, machine()
         self.work, self.done = deque(), 0
 
     def push(self, function, memories=(), quietly=False):
         """Queue work on the bytes of some allocations."""
         users = [memory.users for memory in memories]
-        with machine().lock:
+        with self.owner.lock:
             for found in users:
                 found.append(self)
             self.work.append((function, users))
@@ -88,7 +88,7 @@ class _Queue:
 
     def run(self, upto=None):
         """Do what is queued, or the first of it."""
-        with machine().lock:
+        with self.owner.lock:
             last = self.done + len(self.work) if upto is None else upto
             while self.work and self.done < last:
                 function, users = self.work.popleft()
@@ -111,13 +111,12 @@ def _go_on():
 def _queue_at(address, device):
     key = (device, address)
     with machine().lock:
-        return machine().streams.setdefault(key, _Queue(device, address))
+        return machine().streams.setdefault(key, _Queue(device))
 
 
 class _BaseStream:
     def __init__(self, ptr, device_id):
         self.ptr, self.device_id = ptr, device_id
-        self._before = []
 
     @property
     def _queue(self):
@@ -126,11 +125,13 @@ class _BaseStream:
         return _queue_at(self.ptr, device)
 
     def __enter__(self):
-        self._before.append((current_device(), get_current_stream()))
-        return self.use()
+        before = current_device(), get_current_stream()
+        entered = self.use()
+        machine().local.__dict__.setdefault("entered", []).append(before)
+        return entered
 
     def __exit__(self, *_):
-        device, stream = self._before.pop()
+        device, stream = machine().local.entered.pop()
         machine().local.__dict__.setdefault("streams", {})[device] = stream
 
     def __eq__(self, other):
