@@ -57,6 +57,12 @@ class DynamicLibNotFoundError(RuntimeError):
     """As the library that looks for CUDA's raises it."""
 
 
+class NVRTCError(RuntimeError):
+    """Its numbers are not those of CUDA."""
+
+    status = 2
+
+
 # Reasons
 
 
@@ -144,6 +150,11 @@ KERNELS = {
         lambda: COMPILE("cannot open source file\nmore"),
         f"a one-line kernel does not compile (cannot open source file); pip install {EXTRAS}",
     ),
+    "a number of the compiler's own": (
+        lambda: NVRTCError("NVRTC_ERROR_BUILTIN_OPERATION_FAILURE (7)"),
+        "CUDA does not work (NVRTC_ERROR_BUILTIN_OPERATION_FAILURE (7)); see what "
+        "cupy.show_config() says",
+    ),
     "no memory": (
         lambda: MemoryError("Out of memory"),
         "the device has no free memory (Out of memory); end other programs on it: nvidia-smi lists "
@@ -217,6 +228,9 @@ def test_hidden_devices_are_told(machine, monkeypatch):
         "no CUDA device is there (cudaErrorNoDevice: no CUDA-capable device is detected, "
         "CUDA_VISIBLE_DEVICES is ''); see whether nvidia-smi lists one"
     )
+    device.forget()
+    machine.count_error = CUDA(999)
+    assert_told(DRIVER.format("cudaErrorUnknown: unknown error"))
 
 
 def test_a_device_that_works_has_no_engine_yet(machine):
@@ -232,8 +246,11 @@ def test_an_engine_is_ready_with_the_name_of_its_device(machine, monkeypatch):
     assert engines.choose("cuda") is engines.choose("cuda:1") is engines.cpu
     with pytest.raises(DeviceError, match="no CUDA device 2"):
         engines.choose("cuda:2")
-    machine.count_error = CUDA(999)
     device.forget()
+    machine.name = "NVIDIA H200"
+    assert gpuols.info().engines["cuda"] == "ready (NVIDIA H200, 80 GiB)"
+    device.forget()
+    machine.count_error = CUDA(999)
     with pytest.raises(DeviceError, match="driver does not work"):
         engines.choose("cuda:1")
 
@@ -318,6 +335,17 @@ def test_free_memory_is_what_can_be_had():
         assert device.namespace().cuda.Device().mem_info[0] == device.free_bytes() == 1 << 20
 
 
+def test_a_copy_that_needs_memory_tells_of_it():
+    with standin.installed(memory=1 << 20):
+        x = device.zeros((1 << 8, 1 << 8), float)
+        y = device.zeros((1 << 15,), float)
+        assert device.download(x[:, ::2]).shape == (256, 128)
+        z = device.zeros((1 << 12,), float)
+        with pytest.raises(device.OutOfMemory):
+            device.download(x[:, ::2])
+    assert y.size > z.size
+
+
 def test_special_functions(machine):
     x = device.upload(np.array([0.2, 0.5]))
     got = device.download(device.betainc(0.5, 2.0, x))
@@ -337,7 +365,7 @@ def test_a_kernel_is_launched(machine):
     given = arguments()
     device.launch(SCALE, 2, 64, given)
     np.testing.assert_array_equal(device.download(given[1]), 3 * np.arange(70.0))
-    device.launch(SCALE, 2, 64, [*given[:4], given[0]])
+    device.launch(SCALE, 2, 64, [*given[:4], device.zeros((1,), np.int32)])
     np.testing.assert_array_equal(device.download(given[1]), 3 * np.arange(70.0) + 100)
 
 
@@ -374,9 +402,15 @@ def test_an_argument_that_does_not_fit_is_refused(machine, place, make, words):
 
 def test_a_broadcast_array_may_be_read(machine):
     given = arguments()
-    given[0] = broadcast()[:1]
-    device.launch(SCALE, 1, 64, [given[0], given[1], np.int64(1), *given[3:]])
+    device.launch(SCALE, 1, 64, [broadcast(), given[1], np.int64(1), *given[3:]])
     assert device.download(given[1])[0] == 0
+
+
+def test_one_number_is_no_broadcast_array(machine):
+    out = device.namespace().broadcast_to(device.empty((), float), (1,))
+    assert out.strides == (0,)
+    device.launch(SCALE, 1, 64, [arguments()[0], out, np.int64(1), np.int32(3), None])
+    assert device.download(out) == [0]
 
 
 def test_too_few_arguments_are_refused(machine):

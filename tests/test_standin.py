@@ -61,6 +61,14 @@ def test_a_kernel_reaches_no_further(late):
         args[1].get()
 
 
+def test_a_kernel_writes_to_nothing_that_it_takes_as_const(late):
+    text = 'extern "C" __global__ void toy(const double* x) { *const_cast<double*>(x) = 1; }'
+    x = late.zeros(1)
+    late.RawModule(code=text).get_function("toy")((1,), (1,), (x,))
+    with pytest.raises(build.KernelError, match="writes to an array that is const"):
+        x.get()
+
+
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
@@ -220,6 +228,16 @@ def test_an_event_is_waited_for_no_further_than_where_it_was_recorded(late):
     assert event.done
     np.testing.assert_array_equal(x.get(), 1)
     assert np.isnan(y.get()).all()
+
+
+def test_who_waits_for_an_event_waits_no_longer(late):
+    one, other = (late.cuda.Stream(non_blocking=True) for _ in range(2))
+    x, y = late.empty(2), late.empty(2)
+    x.set(np.ones(2), stream=one)
+    other.wait_event(one.record())
+    y.set(np.ones(2), stream=one)
+    np.testing.assert_array_equal(x.get(stream=other), 1)
+    assert np.isnan(y.get(stream=other)).all()
 
 
 def test_arithmetic_sees_what_its_own_stream_did_before(cupy):

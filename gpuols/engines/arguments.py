@@ -58,7 +58,7 @@ def _of_array(value: Any, parameter: Parameter, device: int) -> str:
         return f"got {type(value).__name__}, expected a device array or None"
     if parameter.dtype is not None and value.dtype != parameter.dtype:
         return f"got an array of {value.dtype}, expected {parameter.dtype}"
-    if value.size and value.data.device_id != device:
+    if value.data.device_id != device:
         return f"got an array of device {value.data.device_id}, device {device} is current"
     steps = zip(value.shape, value.strides, strict=True)
     if parameter.written and any(n > 1 and step == 0 for n, step in steps):

@@ -154,8 +154,7 @@ def on(number: int, stream: int | None = None) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(cuda.Device(number))
         if stream is not None:
-            chosen = cuda.ExternalStream(stream, number) if stream else cuda.Stream.null
-            stack.enter_context(chosen)
+            stack.enter_context(cuda.ExternalStream(stream, number))
         yield
 
 

@@ -150,7 +150,7 @@ def _parameter(declared: str, kernel: str) -> Parameter:
     name = (own if star else words.pop()).split()[-1]
     constant = "const" in words
     kind = " ".join(word for word in words if word != "const")
-    if kind not in _TYPES or "*" in pointed or not name.isidentifier() or kind + star == "void":
+    if kind not in _TYPES or not name.isidentifier() or kind + star == "void":
         raise ValueError(f"kernel {kernel}: no argument can be made for {declared.strip()!r}")
     return Parameter(name, _TYPES[kind], bool(star), bool(star) and not constant)
 

@@ -84,8 +84,6 @@ def of_launch(error: Exception) -> tuple[str, str]:
     tuple of str
         Reason and remedy.
     """
-    if _lacks_library(error):
-        return "CUDA's compiler NVRTC or another library is not found", f"pip install {_EXTRAS}"
     if type(error).__name__ == "CompileException":
         return f"it does not compile ({_first_line(error)})", _REPORT
     return _first_line(error), f"restart Python: CUDA may refuse all that follows; {_REPORT}"
