@@ -17,7 +17,8 @@ def place_of(value: Any) -> str:
     Returns
     -------
     str
-        "cuda:N" for what a CUDA device holds, else "cpu".
+        "cuda:N" for what a CUDA device holds, else "cpu"; "cuda:0" for what has CUDA's array
+        interface alone, which tells no number.
     """
     if hasattr(value, "__dlpack_device__"):
         try:
