@@ -21,6 +21,7 @@ MAX_LINES = 300
 FLOORS = {
     "errors": 0,
     "numerics": 0,
+    "places": 0,
     "units": 0,
     "version": 0,
     "options": 1,
@@ -265,7 +266,55 @@ def test_light_import_checker_can_fail(tmp_path: Path):
     assert modules_loaded_by("import gpuols", HEAVY, tmp_path) == ["polars"]
 
 
-# (c) what is public is listed and documented
+# (c) one module imports CuPy
+
+CUPY_MODULE = "engines/device.py"
+
+
+def importers_of_cupy(sources: Mapping[str, str]) -> list[str]:
+    """The files in which CuPy is imported, by a statement or by its name in a call."""
+
+    def names(node: ast.AST) -> list[str]:
+        if isinstance(node, ast.Import):
+            return [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            return [node.module or ""]
+        called = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+        if called not in {"import_module", "__import__"}:
+            return []
+        return [value.value for value in node.args if isinstance(value, ast.Constant)]
+
+    return [
+        path
+        for path, source in sources.items()
+        if any(
+            str(name).partition(".")[0] in {"cupy", "cupyx", "cupy_backends"}
+            for node in ast.walk(ast.parse(source))
+            for name in names(node)
+        )
+    ]
+
+
+def test_one_module_imports_cupy():
+    assert importers_of_cupy(sources_under(PACKAGE)) == [CUPY_MODULE]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import cupy",
+        "import cupy.cuda as c",
+        "from cupyx.scipy import special",
+        "def f():\n    import numpy, cupy_backends",
+        "importlib.import_module('cupy')",
+        "__import__('cupyx.scipy.special')",
+    ],
+)
+def test_cupy_checker_can_fail(line: str):
+    assert importers_of_cupy({"a.py": line, "b.py": "import numpy\nx = 'cupy'\n"}) == ["a.py"]
+
+
+# (d) what is public is listed and documented
 
 
 def bound_names(source: str) -> set[str]:
@@ -342,7 +391,7 @@ def test_public_checker(source: str, faults: list[str]):
     assert public_faults(toy, source) == faults
 
 
-# (d) files stay short
+# (e) files stay short
 
 
 def long_files(sources: Mapping[str, str], limit: int = MAX_LINES) -> list[str]:
@@ -360,7 +409,7 @@ def test_long_file_checker():
     assert long_files(sources) == [f"long.py: {MAX_LINES + 1} lines"]
 
 
-# (e) nothing is skipped without a word
+# (f) nothing is skipped without a word
 
 SKIPS = {"skip", "skipif", "xfail", "skipTest", "skipIf", "skipUnless", "expectedFailure"}
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu
+from gpuols.engines import device as devices
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
@@ -111,8 +112,8 @@ class Engine(Protocol):
 _ENGINES: dict[str, Engine] = {cpu.NAME: cpu}
 
 _ABSENT = {
-    "cuda": "this version of gpuols has no CUDA engine",
-    "cpu:numba": "this version of gpuols has no compiled CPU engine",
+    "cuda": 'this version of gpuols has no CUDA engine; use device="cpu"',
+    "cpu:numba": 'this version of gpuols has no compiled CPU engine; use device="cpu"',
 }
 
 
@@ -134,12 +135,38 @@ def choose(device: str) -> Engine:
     DeviceError
         If that engine can't be had, saying why.
     """
-    if device in ("auto", "cpu", cpu.NAME):
-        return _ENGINES[cpu.NAME]
-    reason = _ABSENT[device.partition(":")[0] if device.startswith("cuda") else device]
-    raise DeviceError("device", f"{device!r} ({reason})", "'auto' or 'cpu'", 'use device="auto"')
+    if device in ("auto", "cpu"):
+        device = cpu.NAME
+    if reason := _why_not(device):
+        raise DeviceError(
+            "device", f"{device!r} ({reason})", "'auto' or 'cpu'", 'use device="auto"'
+        )
+    return _ENGINES[_name(device)]
 
 
 def available() -> dict[str, str]:
-    """Engines by name: "ready", or why one can't be had."""
-    return dict.fromkeys(_ENGINES, "ready") | _ABSENT
+    """Engines by name: "ready", for CUDA with the name of the device, or why one can't be had."""
+    return {name: _why_not(name) or _ready(name) for name in (*_ENGINES, *_ABSENT)}
+
+
+def _name(device: str) -> str:
+    """Engine that a device option asks for: a number after "cuda" is not part of its name."""
+    return "cuda" if device.startswith("cuda") else device
+
+
+def _why_not(device: str) -> str:
+    """Why an engine can't be had, in one line; empty if it can."""
+    name = _name(device)
+    reason = devices.why_not(_number(device)) if name == "cuda" else ""
+    return reason or ("" if name in _ENGINES else _ABSENT[name])
+
+
+def _number(device: str) -> int:
+    return int(device.partition(":")[2] or 0)
+
+
+def _ready(name: str) -> str:
+    if name != "cuda":
+        return "ready"
+    found = devices.find(0)
+    return f"ready ({found.name}, {found.memory_bytes / 2**30:.0f} GiB)"

@@ -15,12 +15,11 @@ import numpy as np
 
 from emulator import toolchain
 from emulator.toolchain import BuildError, available
+from gpuols.engines.kernels import source
 
 __all__ = ["ORDERS", "Array", "BuildError", "KernelError", "Module", "available", "with_common"]
 
 ORDERS = ("fifo", "lifo", "random")
-COMMON = Path(__file__).resolve().parents[2] / "kernels" / "common.cuh"
-
 _MOST_THREADS = 1024
 _TYPES = {"f": "f", "i": "i", "u": "u", "b": "u"}
 
@@ -78,8 +77,7 @@ class _Error(ctypes.Structure):
 
 def with_common(text: str, file: str = "kernel.cu") -> str:
     """A kernel's text after that of common.cuh; errors name each file by its own lines."""
-    common = COMMON.read_text(encoding="utf-8")
-    return f'#line 1 "common.cuh"\n{common}\n#line 1 "{file}"\n{text}\n'
+    return f'{source("common.cuh")}\n#line 1 "{file}"\n{text}\n'
 
 
 class Module:

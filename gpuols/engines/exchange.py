@@ -1,0 +1,50 @@
+"""Exchange: device arrays taken from other libraries and handed back to them, in place."""
+
+import sys
+from typing import Any
+
+from gpuols.engines.device import namespace
+
+
+def adopt(value: Any) -> Any:
+    """Array of any library on the current device, as CuPy's, in place.
+
+    Parameters
+    ----------
+    value : (...)
+        CuPy array, torch tensor, JAX array, or what has ``__dlpack__`` or
+        ``__cuda_array_interface__``.
+
+    Returns
+    -------
+    (...)
+        The current stream works on it after what was asked of it before.
+    """
+    cupy = namespace()
+    if isinstance(value, cupy.ndarray):
+        return value
+    return cupy.from_dlpack(value) if hasattr(value, "__dlpack__") else cupy.asarray(value)
+
+
+def hand(array: Any, kind: str) -> Any:
+    """Give a device array out as the kind that came in, without a copy where possible.
+
+    Parameters
+    ----------
+    array : (...)
+        CuPy array.
+    kind : {"cupy", "torch", "jax"}
+        What to make of it.
+
+    Returns
+    -------
+    (...)
+        CuPy's float64 where JAX runs without x64.
+    """
+    if kind == "torch":
+        return sys.modules["torch"].from_dlpack(array)
+    if kind == "jax":
+        jax = sys.modules["jax"]
+        if jax.config.jax_enable_x64:
+            return jax.numpy.from_dlpack(namespace().ascontiguousarray(array))
+    return array
