@@ -17,7 +17,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
     fit_batch(const GPUOLS_REAL* x, long long x_step, long long x_row, long long x_column,  // (B, n, k)
               const GPUOLS_REAL* y, long long y_step, long long y_row, long long y_column,  // (B, n, m)
               const double* weights, long long weight_step, long long weight_row,           // (B, n)
-              const long long* places,  // (3, B) rows for the anchors, or null
+              const long long* places, long long place_step,  // (3, B) rows for the anchors, or null
               const double* ridge,      // (B,) or null
               double tol, int centered, int k, int m, long long rows, long long count, int share, int round,
               double* moments,      // (entries, room)
@@ -41,7 +41,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
             const long long b = base + slot;
             const Table<GPUOLS_REAL> table = {x + b * x_step, y + b * y_step,
                                               of(weights, weight_step, b), of(places, 1, b),
-                                              room, x_row, x_column, y_row, y_column, weight_row,
+                                              place_step, x_row, x_column, y_row, y_column, weight_row,
                                               rows, k, m};
             sum_rows<GPUOLS_REAL, GPUOLS_TILES, GPUOLS_WEIGHTED>(table, centered, 0, rows,
                                                           Moments{slots + slot, round}, at, share,

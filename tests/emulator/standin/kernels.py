@@ -9,6 +9,8 @@ from emulator.standin.array import ndarray
 from emulator.standin.machine import CompileException, CUDADriverError, machine
 from emulator.standin.streams import MOST_SHARED, STATIC_SHARED, current_device, current_queue
 
+# The emulator fuses nothing anyhow.
+_UNFUSED = "-fmad=false"
 _KINDS = {"f": "f", "i": "i", "u": "u", "b": "u"}
 
 
@@ -19,9 +21,10 @@ class RawModule:
         if not isinstance(code, str) or not isinstance(options, tuple) or backend != "nvrtc":
             raise TypeError("code is a string, options a tuple, the backend nvrtc")
         for option in options:
-            if not option.startswith(("-D", "-std=")):
+            if not option.startswith(("-D", "-std=")) and option != _UNFUSED:
                 raise CompileException(f"nvrtc: error: invalid value for option: {option}")
-        self.code, self.options = code, options
+        self.code = code
+        self.options = tuple(option for option in options if option != _UNFUSED)
 
     def compile(self, log_stream=None):
         """Nothing: the emulator compiles a kernel when it knows the name."""
