@@ -143,6 +143,13 @@ __device__ __forceinline__ void mma_f64_16x8x4(double (&d)[4], const double (&a)
         "{%0, %1, %2, %3};"
         : "+d"(d[0]), "+d"(d[1]), "+d"(d[2]), "+d"(d[3])
         : "d"(a[0]), "d"(a[1]), "d"(b));
+#elif GPUOLS_PTX(800)
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+        asm volatile(
+            "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
+            : "+d"(d[2 * half]), "+d"(d[2 * half + 1])
+            : "d"(a[half]), "d"(b));
 #else
     const int lane = threadIdx.x % 32, row = lane / 4, column = 2 * (lane % 4);
 #pragma unroll

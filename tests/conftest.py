@@ -1,0 +1,46 @@
+"""`--must-run`: tests that fail where they would be skipped."""
+
+from collections.abc import Generator
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--must-run",
+        action="append",
+        default=[],
+        metavar="FILES",
+        help="fail, not skip, the tests of these files, e.g. test_emulator*.py",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for pattern in config.getoption("must_run"):
+        if not any(item.path.match(pattern) for item in items):
+            raise pytest.UsageError(f"--must-run {pattern}: no such test")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _judged(item, (yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _judged(collector, (yield))
+
+
+def _judged(
+    node: pytest.Item | pytest.Collector, report: pytest.TestReport | pytest.CollectReport
+) -> pytest.TestReport | pytest.CollectReport:
+    expected = hasattr(report, "wasxfail")
+    patterns = node.config.getoption("must_run")
+    if report.skipped and not expected and any(node.path.match(pattern) for pattern in patterns):
+        report.outcome = "failed"
+        report.longrepr = f"{node.nodeid} must run: {report.longrepr[2]}"
+    return report

@@ -1,0 +1,137 @@
+"""What CUDA's own compiler makes of the kernels; `python -m tests.gate` prints it."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from gate import nvrtc, table, toys
+from gate.variants import ARCHS, variants
+
+ROOT = Path(__file__).parents[1]
+
+needs_nvrtc = pytest.mark.skipif(
+    bool(nvrtc.available()), reason=nvrtc.available() or "the compiler is here"
+)
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("arch", ARCHS)
+def test_every_kernel_passes(arch):
+    assert table.check(variants(), [arch], table.caps()) == []
+
+
+def test_every_file_of_kernels_is_listed():
+    listed = {variant.kernel.name for variant in variants()}
+    assert listed == {path.stem for path in (ROOT / "kernels").glob("*.cu")}
+
+
+def test_the_table_holds_what_is_listed():
+    assert table.compare([variant.kernel for variant in variants()], table.caps()) == []
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("name", toys.GOOD)
+def test_a_good_kernel_passes(name):
+    assert table.check([toys.GOOD[name]], ARCHS, {}) == []
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("name", toys.BROKEN)
+def test_a_broken_rule_is_told(name):
+    words, variant = toys.BROKEN[name]
+    complaints = table.check([variant], ARCHS, {})
+    for arch in ARCHS:
+        told = [text for text in complaints if text.startswith(f"toy on sm_{arch}: ")]
+        assert any(re.search(words, text) for text in told), complaints
+
+
+@needs_nvrtc
+def test_more_registers_than_the_cap_are_told():
+    variant = toys.GOOD["many registers"]
+    used = table.measure([variant.kernel], [90])["toy", 90].entries["toy"].registers
+    assert table.check([variant], [90], {"toy": {"90": used}}) == []
+    (words,) = table.check([variant], [90], {"toy": {"90": used - 1}})
+    assert words.startswith(f"toy on sm_90: uses {used} registers, its cap is {used - 1};")
+    assert words.endswith("python -m tests.gate --write writes them anew")
+
+
+@needs_nvrtc
+def test_what_is_written_is_what_is_checked(monkeypatch, tmp_path):
+    monkeypatch.setattr(table, "TABLE", tmp_path / "registers.json")
+    variant = toys.GOOD["plain"]
+    table.write([variant.kernel])
+    caps = table.caps()
+    assert table.compare([variant.kernel], caps) == []
+    assert table.check([variant], ARCHS, caps) == []
+    assert all(1 <= registers <= 255 for registers in caps["toy"].values())
+
+
+def test_the_table_and_the_list_are_compared():
+    kernel = toys.GOOD["plain"].kernel
+    caps = {"toy": dict.fromkeys(map(str, ARCHS), 32)}
+    assert table.compare([kernel], caps) == []
+    assert table.compare([kernel, kernel], caps) == ["toy: listed twice"]
+    assert table.compare([kernel], {}) == [f"toy: has no caps; {table.REGENERATE}"]
+    assert table.compare([], caps) == [f"toy: has caps, but is not listed; {table.REGENERATE}"]
+    assert table.compare([kernel], {"toy": {"90": 32}}) == ["toy: caps for other devices"]
+
+
+@needs_nvrtc
+def test_what_was_compiled_is_remembered_by_content(monkeypatch, tmp_path):
+    monkeypatch.setattr(table, "_folder", lambda: tmp_path)
+    kernel = toys.GOOD["plain"].kernel
+    first = table.measure([kernel], [90])
+    (kept,) = tmp_path.iterdir()
+    assert table.measure([kernel], [90]) == first
+    kept.write_text(kept.read_text(encoding="utf-8").replace("toy", "kept"), encoding="utf-8")
+    assert list(table.measure([kernel], [90])["toy", 90].entries) == ["kept"]
+    assert list(table.measure([toys.toy("y[t] = n;").kernel], [90])["toy", 90].entries) == ["toy"]
+
+
+@needs_nvrtc
+def test_the_command_line():
+    command = [sys.executable, "-m", "tests.gate"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    summary = f"CUDA {nvrtc.version()}: {len(variants())} kernels, 0 complaints"
+    assert run.stdout.splitlines()[-1] == summary
+
+
+@needs_nvrtc
+def test_what_is_built():
+    kernel = toys.GOOD["copies"].kernel
+    built = nvrtc.compile(kernel.source, kernel.options, 90)
+    assert built.cubin.startswith(b"\x7fELF")
+    assert ".target sm_90" in built.ptx
+    assert built.entries["toy"].shared == 64 * 8
+    assert built.instructions["cp.async.cg.shared.global"] == 1
+    assert built.instructions["bar.sync"] == 1
+
+
+@pytest.mark.skipif(find_spec("cupy") is None, reason="cupy is not installed")
+def test_the_options_are_those_that_cupy_passes(monkeypatch):
+    from cupy._core import core
+    from cupy.cuda import compiler
+
+    class Module(compiler.function.Module):
+        def load(self, cubin):
+            pass
+
+    def compiled(program, options, log_stream=None):
+        passed.append(options)
+        return b"", {}
+
+    passed = []
+    undecorated = compiler._get_arch_for_options_for_nvrtc.__wrapped__
+    monkeypatch.setattr(compiler, "_get_arch_for_options_for_nvrtc", undecorated)
+    monkeypatch.setattr(compiler._NVRTCProgram, "compile", compiled)
+    monkeypatch.setattr(compiler, "function", SimpleNamespace(Module=Module))
+    monkeypatch.setenv("CUPY_CACHE_IN_MEMORY", "1")
+    kernel = toys.GOOD["plain"].kernel
+    core.compile_with_cache(kernel.source, kernel.options, "90", prepend_cupy_headers=False)
+    own = {option for option in passed[-1] if not option.startswith("-I")}
+    assert own == {*kernel.options, *nvrtc.FROM_CUPY, "-arch=sm_90"}

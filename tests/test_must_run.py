@@ -1,0 +1,48 @@
+"""Checks that are skipped for want of a tool do not pass where the tool must be."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+SKIPPED = """
+import pytest
+@pytest.mark.skip(reason="no compiler")
+def test_marked(): pass
+def test_inside(): pytest.skip("no compiler")
+def test_runs(): pass
+@pytest.mark.xfail(reason="known", strict=True)
+def test_known(): assert False
+"""
+WHOLE = 'import pytest\npytest.skip("no device", allow_module_level=True)\n'
+
+
+@pytest.fixture
+def run(pytester):
+    conftest = Path(__file__).with_name("conftest.py")
+    pytester.makeconftest(conftest.read_text(encoding="utf-8"))
+    return pytester.runpytest_inprocess
+
+
+def test_a_skip_in_files_that_must_run_is_a_failure(pytester, run):
+    pytester.makepyfile(test_needy=SKIPPED, test_easy=SKIPPED)
+    run().assert_outcomes(passed=2, skipped=4, xfailed=2)
+    result = run("--must-run=test_n*.py")
+    result.assert_outcomes(passed=2, skipped=2, xfailed=2, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*test_needy.py::test_marked must run: Skipped: no compiler*"])
+
+
+def test_a_file_that_is_skipped_whole_is_an_error(pytester, run):
+    pytester.makepyfile(test_needy=SKIPPED, test_device=WHOLE)
+    assert run("--must-run=test_easy.py").ret == pytest.ExitCode.USAGE_ERROR
+    result = run("--must-run=test_needy.py", "--must-run=test_*.py")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*test_device.py must run: Skipped: no device*"])
+
+
+def test_files_that_must_run_are_there(pytester, run):
+    pytester.makepyfile(test_needy=SKIPPED)
+    result = run("--must-run=test_gone.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--must-run test_gone.py: no such test*"])
