@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpuols import summary
-from gpuols.engines import choose
+from gpuols.engines import choose, cpu
 from gpuols.errors import FitError, Status
 from gpuols.missing import keeps_apart, refuse_missing
 from gpuols.moments import Moments
@@ -93,7 +93,7 @@ def wrap(answer: Answer, job: Job, kind: str, keys: Any = None) -> Result:
     assert job.ridge is not None
     terms = moments.terms or tuple(f"x{j}" for j in range(moments.k))
     result = Result(
-        engine=job.engine.NAME,
+        engine=_engine_of(answer, job),
         terms=("Intercept", *terms) if moments.centered else terms,
         keys=keys,
         kind=kind,
@@ -111,6 +111,15 @@ def wrap(answer: Answer, job: Job, kind: str, keys: Any = None) -> Result:
     return result
 
 
+def _engine_of(answer: Answer, job: Job) -> str:
+    """What ran: a second look is the CPU's work, too."""
+    if job.engine.fit_batch is None:
+        return job.engine.NAME
+    if job.options.solver == "accurate":
+        return cpu.NAME
+    return job.engine.NAME if answer.refined is None else f"{job.engine.NAME}+{cpu.NAME}"
+
+
 def _refuse_deficient(result: Result) -> None:
     status = np.asarray(result.status)
     deficient = status == Status.RANK_DEFICIENT
@@ -123,7 +132,8 @@ def _refuse_deficient(result: Result) -> None:
 def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
     if job.options.missing == "raise":
         refuse_missing(rows)
-    answer = problem(rows, job)
+    with job.engine.at_work():
+        answer = problem(rows, job)
     named = replace(
         answer.moments,
         single=rows.single,

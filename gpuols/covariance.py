@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines import choose
+from gpuols.engines import choose, cpu
 from gpuols.moments import Moments
 from gpuols.refined import Refined
 
@@ -47,6 +47,7 @@ def unscaled(
     lead, r = moments.lead, len(weights)
     count = 1 if exponent is None and _one_design(moments, ridge) else ridge.size
     penalties = ridge.reshape(-1)
+    of_moments = choose(engine if engine.startswith(cpu.NAME) else cpu.NAME)
     raised = None if exponent is None else exponent.reshape(ridge.size, r)
     found = np.empty((count, r, r))
 
@@ -55,7 +56,7 @@ def unscaled(
         spans = plan.solving(len(places), k=size, m=1, batch_size=None, precise=part.precise)
         for span in spans:
             own = places[span]
-            found[own] = choose(engine).unscaled_covariance(
+            found[own] = of_moments.unscaled_covariance(
                 part[span],
                 penalties[own],
                 weights,

@@ -201,7 +201,7 @@ __device__ __forceinline__ void examine(const Moments& v, const Layout& at, cons
         const double spread = room.spread[j], variance = room.variance[j];
         const double raw = v[at.raw(j)], about_mean = v[at.product(j, j)];
         leverage = __fma_rn(__dmul_rn(raw, square), spread, leverage);
-        freed = __fma_rn(__dmul_rn(design.penalty, square), spread, freed);
+        if (design.penalised) freed = __fma_rn(__dmul_rn(design.penalty, square), spread, freed);
         if (raw > 0.0 && spread > 0.0)
             inflation = fmax(inflation, variance > 0.0 ? spread / variance : infinite());
         const double mean = __dadd_rn(v[at.anchor(j)], v[at.mean(j)]);

@@ -1,5 +1,7 @@
-"""Engines: modules with the same functions, and the choice among them."""
+"""Engines: modules, or objects, with the same functions, and the choice among them."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines import cpu
 from gpuols.engines import device as devices
+from gpuols.engines.cuda import Cuda
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
@@ -16,9 +19,28 @@ from gpuols.moments import Moments
 
 
 class Engine(Protocol):
-    """What an engine module provides; `gpuols.engines.cpu` says what each function means."""
+    """What an engine provides; `gpuols.engines.cpu` says what each function means.
 
-    NAME: str
+    Attributes
+    ----------
+    fit_batch : callable or None
+        Rows of a batch to moments and answers at once, as `gpuols.engines.cuda.Cuda.fit_batch`;
+        None where solving follows on summing.
+    """
+
+    @property
+    def NAME(self) -> str:
+        """What a result says of the engine."""
+
+    @property
+    def fit_batch(self) -> Callable[..., Any] | None:
+        """Rows to answers at once."""
+
+    def check(self, problem: str) -> None:
+        """Raise a DeviceError if the engine can't fit a problem, "batch", "shared" or "groups"."""
+
+    def at_work(self) -> AbstractContextManager[Any]:
+        """Context in which the arrays that the engine hands out can be used."""
 
     def moments_batch(
         self,
@@ -109,39 +131,57 @@ class Engine(Protocol):
         """Work through tasks, several at a time."""
 
 
-_ENGINES: dict[str, Engine] = {cpu.NAME: cpu}
+_ENGINES: dict[str, Callable[[int], Engine]] = {cpu.NAME: lambda number: cpu, "cuda": Cuda}
 
 _ABSENT = {
-    "cuda": 'this version of gpuols has no CUDA engine; use device="cpu"',
     "cpu:numba": 'this version of gpuols has no compiled CPU engine; use device="cpu"',
 }
 
 
-def choose(device: str) -> Engine:
+def choose(device: str, place: str = "cpu") -> Engine:
     """Engine for a device option; never another one than asked for.
 
     Parameters
     ----------
     device : str
         A checked value of the option.
+    place : str
+        Where the rows are: "cpu" or "cuda:N".
 
     Returns
     -------
     Engine
-        The module.
+        The module, or the CUDA engine on one device.
 
     Raises
     ------
     DeviceError
-        If that engine can't be had, saying why.
+        If that engine can't be had, saying why, or the rows are on another device.
     """
-    if device in ("auto", "cpu"):
-        device = cpu.NAME
-    if reason := _why_not(device):
+    wanted = _place_wanted(device, place)
+    if place not in ("cpu", wanted):
+        raise DeviceError(
+            "device",
+            f"{device!r} with arrays on {place}",
+            f"{place!r} or 'auto'",
+            "leave the option out, or copy the arrays over first",
+        )
+    if reason := _why_not(wanted):
         raise DeviceError(
             "device", f"{device!r} ({reason})", "'auto' or 'cpu'", 'use device="auto"'
         )
-    return _ENGINES[_name(device)]
+    return _ENGINES[_name(wanted)](_number(wanted))
+
+
+def _place_wanted(device: str, place: str) -> str:
+    """Engine and number of what a device option asks for."""
+    if device == "auto":
+        return cpu.NAME if place == "cpu" else place
+    if device == "cpu":
+        return cpu.NAME
+    if device == "cuda":
+        return "cuda:0" if place == "cpu" else place
+    return device
 
 
 def available() -> dict[str, str]:
@@ -162,7 +202,8 @@ def _why_not(device: str) -> str:
 
 
 def _number(device: str) -> int:
-    return int(device.partition(":")[2] or 0)
+    name, _, number = device.partition(":")
+    return int(number) if name == "cuda" and number else 0
 
 
 def _ready(name: str) -> str:

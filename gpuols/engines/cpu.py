@@ -6,6 +6,7 @@ factors designs (`design`), solves (`answers`, `solve`), and spreads chunks over
 (`threads`).
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,10 @@ from gpuols.moments import Moments
 __all__ = [
     "NAME",
     "Solution",
+    "at_work",
+    "check",
     "factor_design",
+    "fit_batch",
     "moments_batch",
     "moments_groups",
     "moments_masked",
@@ -42,6 +46,18 @@ __all__ = [
 ]
 
 NAME = "cpu:numpy"
+
+# Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
+fit_batch = None
+
+
+def check(problem: str) -> None:
+    """Raise if the engine can't fit a problem; there is none that it can't."""
+
+
+def at_work() -> AbstractContextManager[None]:
+    """Context in which the engine's arrays can be used; these always can."""
+    return nullcontext()
 
 
 def moments_batch(

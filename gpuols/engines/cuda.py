@@ -9,6 +9,7 @@ What is to be done in double-double is done by the NumPy engine.
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,13 @@ from gpuols.selection import ranges
 
 Report = Callable[[int, int], object]
 
+_REFUSED = {
+    "shared": (
+        "one design with many responses",
+        "give the responses as rows, gpuols.fit(X[None], Y.T)",
+    ),
+    "groups": ("groups of rows", "fit regressions of equal size with gpuols.fit"),
+}
 _SHARE = 0.25  # of the free memory, for what a chunk of regressions needs
 
 
@@ -48,6 +56,13 @@ class Cuda:
         """What a result says of the engine."""
         return f"cuda:{self.number}"
 
+    def at_work(self) -> AbstractContextManager[Any]:
+        """Context in which this device is the current one."""
+        return device.on(self.number)
+
+    moments_shared = staticmethod(cpu.moments_shared)
+    moments_masked = staticmethod(cpu.moments_masked)
+    moments_groups = staticmethod(cpu.moments_groups)
     factor_design = staticmethod(cpu.factor_design)
     solve = staticmethod(cpu.solve)
     unscaled_covariance = staticmethod(cpu.unscaled_covariance)
@@ -136,16 +151,27 @@ class Cuda:
         """Moments of some regressions, by the NumPy engine; parameters as `cpu.moments_batch`."""
         with device.on(self.number):
             every = slice(None)
-            own = x[which, every], y[which, every], weights and weights[which, every]
+            own = [table if table is None else table[which, every] for table in (x, y, weights)]
         return cpu.moments_batch(
             *own,
-            np.arange(len(own[0])),
+            np.arange(len(which)),
             centered=centered,
             drop=drop,
             precise=precise,
             fitted=fitted,
             space=space,
         )
+
+    def check(self, problem: str) -> None:
+        """Raise if the engine can't fit a problem, "batch", "shared" or "groups"."""
+        if problem in _REFUSED:
+            came, remedy = _REFUSED[problem]
+            raise DeviceError(
+                "device",
+                f"{self.NAME} for {came}",
+                "a batch, all that this version of gpuols fits on CUDA devices",
+                f'{remedy}, or use device="cpu"',
+            )
 
 
 def _lines(

@@ -34,7 +34,9 @@ def factor(a: Array) -> Array:
     (k, k, b)
         The factors, zero above the diagonal, NaN where A is not positive definite.
     """
-    return _factor_small(a) if a.shape[0] <= SMALL else to_last(_factor_lapack(_first(a)))
+    if a.shape[0] <= SMALL:
+        return _factor_small(a)
+    return _blank_failures(to_last(_factor_lapack(_first(a))))
 
 
 def invert(lower: Array) -> Array:

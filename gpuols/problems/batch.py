@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.fitted import Looks
+from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Stacked, Table
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
@@ -49,7 +50,9 @@ def answer(rows: Rows, job: Job) -> Answer:
     drop, apart = job.options.missing == "drop", keeps_apart(rows, job.options)
     if apart:
         rows = rows.by_response()
-    if not drop and shared.applies(rows, job):
+    at_once = job.engine.fit_batch
+    if not drop and shared.applies(rows, job) and (at_once is None or _is_wide(rows)):
+        job.engine.check("shared")
         return shared.answer(rows, job)
     count, size = math.prod(rows.lead), job.options.batch_size
     x, y = _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2)
@@ -78,9 +81,21 @@ def answer(rows: Rows, job: Job) -> Answer:
             x, y, weights, which, **kind, precise=precise, fitted=fitted, space=space
         )
 
+    def fit_all(report: plan.Report | None) -> tuple[Moments, Solution, Any]:
+        assert at_once is not None
+        penalties = np.zeros(count) if ridge is None else ridge
+        settings = {"tol": job.options.tol, "batch_size": size, "report": report, **kind}
+        return at_once(rows.x, rows.y, rows.weights, rows.lead, penalties, **settings)
+
     ridge = None if job.ridge is None else job.ridge.reshape(count)
-    flat = answer_each(replace(job, ridge=ridge), (count, rows.k, rows.m), tasks)
+    first = None if at_once is None else fit_all
+    flat = answer_each(replace(job, ridge=ridge), (count, rows.k, rows.m), tasks, first)
     return flat.reshape(rows.lead)
+
+
+def _is_wide(rows: Rows) -> bool:
+    """Whether there are several responses, as columns."""
+    return not rows.single and rows.m > 1
 
 
 def _is_masked(rows: Rows, apart: bool) -> bool:

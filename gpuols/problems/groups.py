@@ -40,6 +40,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     Answer
         Of the shape of the penalties.
     """
+    job.engine.check("groups")
     apart = keeps_apart(rows, job.options)
     each, m = (rows.m, 1) if apart else (1, rows.m)
     starts = np.cumsum(grouping.counts) - grouping.counts

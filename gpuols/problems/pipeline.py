@@ -7,6 +7,7 @@ at the cost of ten. Where that still leaves doubt, their residuals are summed by
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import getitem
 from typing import Any, Protocol
 
@@ -17,10 +18,12 @@ from gpuols import plan
 from gpuols.engines import Engine
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
+from gpuols.engines.transfer import to_host, to_place
 from gpuols.engines.workspace import Workspace
 from gpuols.errors import Status
 from gpuols.moments import Moments
 from gpuols.options import Options
+from gpuols.places import place_of
 from gpuols.problems.looks import hidden, look_again
 from gpuols.refined import Refined
 
@@ -102,7 +105,12 @@ class Tasks(Protocol):
         """
 
 
-def answer_each(job: Job, shape: tuple[int, int, int], tasks: Tasks) -> Answer:
+First = Callable[[plan.Report | None], tuple[Moments, Solution, Any]]
+
+
+def answer_each(
+    job: Job, shape: tuple[int, int, int], tasks: Tasks, first: First | None = None
+) -> Answer:
     """Moments and answers of independent regressions.
 
     Parameters
@@ -113,6 +121,9 @@ def answer_each(job: Job, shape: tuple[int, int, int], tasks: Tasks) -> Answer:
         Regressions in all, columns k, responses m.
     tasks : callable
         How their rows are read.
+    first : callable, optional
+        What answers all of them in double at once: moments, answers, and how many of the
+        regressions call for a closer look.
 
     Returns
     -------
@@ -123,19 +134,34 @@ def answer_each(job: Job, shape: tuple[int, int, int], tasks: Tasks) -> Answer:
     report = plan.reporter(job.options.progress)
     if job.options.solver == "accurate":
         return Answer(*_look_closely(job, shape, tasks, np.arange(count), report))
-    moments = _reduce(job, shape, tasks(), report)
-    solution = answer_moments(job, moments)
-    if solution is None or job.options.solver == "cholesky":
+    if first is None:
+        moments = _reduce(job, shape, tasks(), report)
+        solution = answer_moments(job, moments)
+        calls: Any = (count,)
+    else:
+        moments, solution, calls = first(report)
+    if job.ridge is None:
+        return Answer(moments, None)
+    assert solution is not None
+    if job.options.solver == "cholesky" or not int(calls[0]):
         return Answer(moments, solution)
-    places = np.flatnonzero(rejected(moments, solution, job.options.tol).any(axis=-1))
+    wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
+    places = to_host(np.flatnonzero(wanted))
     if not len(places):
         return Answer(moments, solution)
     closer, better = _look_closely(job, shape, tasks, places)
     assert better is not None
-    moments = moments.with_room_for(closer)
-    moments.store(places, closer)
-    solution.store(places, better)
+    if closer.units is not None and closer.units.any():
+        moments, solution = moments.map(to_host).with_room_for(closer), solution.map(to_host)
+    _store(moments, places, closer)
+    _store(solution, places, better)
     return Answer(moments, solution, Refined(places, closer))
+
+
+def _store(numbers: Moments | Solution, places: NDArray[np.int64], part: Any) -> None:
+    """Write numbers in host memory for some regressions into their places, wherever those are."""
+    place = place_of(numbers.nobs if isinstance(numbers, Moments) else numbers.params)
+    numbers.store(to_place(places, place), part.map(partial(to_place, place=place)))
 
 
 def rejected(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:

@@ -87,6 +87,7 @@ void* emu_shared_static(const void* key, size_t bytes, size_t item, emu_site sit
 }
 
 void* emu_shared_dynamic(size_t offset, size_t bytes, size_t item, emu_site site) {
+    if (bytes == 0) return arena;
     for (const Piece& piece : pieces) {
         if (piece.key || piece.offset >= offset + bytes || offset >= piece.offset + piece.bytes)
             continue;

@@ -77,12 +77,12 @@ class _Queue:
         self.work, self.done = deque(), 0
 
     def push(self, function, memories=(), quietly=False):
-        """Queue work on the bytes of some allocations."""
-        users = [memory.users for memory in memories]
+        """Queue work on the bytes of some allocations, which outlive them until it is done."""
+        users, held = [memory.users for memory in memories], [memory.bytes for memory in memories]
         with self.owner.lock:
             for found in users:
                 found.append(self)
-            self.work.append((function, users))
+            self.work.append((function, users, held))
             if not quietly:
                 _go_on()
 
@@ -91,7 +91,7 @@ class _Queue:
         with self.owner.lock:
             last = self.done + len(self.work) if upto is None else upto
             while self.work and self.done < last:
-                function, users = self.work.popleft()
+                function, users, _held = self.work.popleft()
                 self.done += 1
                 try:
                     function()
