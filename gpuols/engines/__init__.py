@@ -29,7 +29,7 @@ class Engine(Protocol):
     """
 
     @property
-    def NAME(self) -> str:
+    def NAME(self) -> str:  # noqa: N802 (a constant of modules)
         """What a result says of the engine."""
 
     @property

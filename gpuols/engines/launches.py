@@ -90,7 +90,9 @@ class Shape:
     @property
     def share(self) -> int:
         """Warps that sum the rows of one regression."""
-        return next(warps for warps in (1, 2, 4, _WARPS) if warps == _WARPS or self.n <= _ALONE * warps)
+        return next(
+            warps for warps in (1, 2, 4, _WARPS) if warps == _WARPS or self.n <= _ALONE * warps
+        )
 
     @property
     def tiles(self) -> int:

@@ -85,7 +85,10 @@ def answer(rows: Rows, job: Job) -> Answer:
         assert at_once is not None
         penalties = np.zeros(count) if ridge is None else ridge
         settings = {"tol": job.options.tol, "batch_size": size, "report": report, **kind}
-        return at_once(rows.x, rows.y, rows.weights, rows.lead, penalties, **settings)
+        moments, solution, calls = at_once(
+            rows.x, rows.y, rows.weights, rows.lead, penalties, **settings
+        )
+        return moments, solution, calls
 
     ridge = None if job.ridge is None else job.ridge.reshape(count)
     first = None if at_once is None else fit_all
