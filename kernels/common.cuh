@@ -28,6 +28,9 @@
 
 constexpr unsigned FULL_WARP = 0xffffffffu;
 
+// From compute capability 10.0 on the compiler takes more registers for the same text.
+constexpr bool FEW_REGISTERS = GPUOLS_PTX(1000);
+
 // SHARED_ARRAY(double, partial, 32): 32 doubles that the threads of a block share, not initialised.
 //
 // DYNAMIC_SHARED(memory) hands out the bytes that the launch gave, piece by piece, each on a

@@ -54,7 +54,10 @@ struct Counts {
 template <class Real, int TILES, bool WEIGHTED>
 struct Reader {
     // Steps of four rows that are loaded before any is used.
-    static constexpr int AHEAD = TILES == 1 ? 8 : TILES == 2 ? 4 : 2;
+    static constexpr int AHEAD =
+        FEW_REGISTERS ? (TILES == 1 ? 4 : 2) : TILES == 1 ? 8 : TILES == 2 ? 4 : 2;
+    // Lanes that count the rows and add up their weights.
+    static constexpr int COUNTING = TILES == 1 ? 32 : TILES == 2 ? 16 : 8;
 
     const Real* column[TILES];
     long long step[TILES];
@@ -83,13 +86,16 @@ struct Reader {
         for (long long start = first; start < last; start += RUN) {
             const long long end = start + RUN < last ? start + RUN : last;
             Sums<TILES> run;
-            for (long long it = start; it < end; it += 4 * AHEAD) step_over(it, end, run, counts);
+            for (long long it = start; it < end; it += 4 * AHEAD) step_over(it, end, run);
             total.add(run);
+            if (WEIGHTED && lane < COUNTING)
+                for (long long row = start + lane; row < end; row += COUNTING)
+                    counts.add(weight[row * weight_step]);
         }
     }
 
    private:
-    __device__ void step_over(long long it, long long end, Sums<TILES>& run, Counts& counts) const {
+    __device__ void step_over(long long it, long long end, Sums<TILES>& run) const {
         double z[AHEAD][TILES], w[AHEAD];
 #pragma unroll
         for (int u = 0; u < AHEAD; u++) {
@@ -106,8 +112,6 @@ struct Reader {
 #pragma unroll
         for (int u = 0; u < AHEAD; u++)
             if (it + 4 * u < end) multiply(z[u], w[u], run);
-        const long long own = it + lane;
-        if (WEIGHTED && lane < 4 * AHEAD && own < end) counts.add(weight[own * weight_step]);
     }
 
     __device__ void multiply(const double (&z)[TILES], double w, Sums<TILES>& run) const {
@@ -187,13 +191,6 @@ __device__ void sum_rows(const Table<Real>& table, bool centered, long long firs
         if (busy && part == turn) store<TILES>(total, counts, v, at, WEIGHTED, turn > 0, lane);
         if (turn + 1 < share) __syncthreads();
     }
-}
-
-// Warps that share a regression of n rows; depends on n alone, for it decides the order of sums.
-__device__ __forceinline__ int warps_for(long long n, int most) {
-    int share = 1;
-    while (share < most && 256LL * share < n) share *= 2;
-    return share;
 }
 
 #endif  // GPUOLS_GRAM_CUH

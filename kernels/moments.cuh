@@ -88,15 +88,18 @@ __device__ __forceinline__ T* of(T* first, long long step, long long b) {
 template <class Team>
 __device__ void centre(const Moments& v, const Layout& at, bool centered, const Team& team) {
     const double weight = v[WEIGHT];
+#pragma unroll 1
     for (int c = team.lane; c < at.columns(); c += team.SIZE) {
         v[at.raw(c)] = v[at.product(c, c)];
         if (weight != 0.0) v[at.mean(c)] = __ddiv_rn(v[at.mean(c)], weight);
     }
     team.sync();
     if (centered) {
+#pragma unroll 1
         for (int i = team.lane; i < at.columns(); i += team.SIZE) {
             const double weighted = __dmul_rn(weight, v[at.mean(i)]);
             const int last = i < at.k ? i + 1 : at.k;
+#pragma unroll 1
             for (int j = 0; j < last; j++) {
                 double& entry = v[at.product(i, j)];
                 entry = __fma_rn(-weighted, v[at.mean(j)], entry);
@@ -118,6 +121,7 @@ __device__ __forceinline__ void write_moments(const double* first, long long apa
                                               int workers) {
     const int k = at.k, m = at.m, vectors = 3 + 3 * at.columns();
     const int size = vectors + k * k + k * m + m;
+#pragma unroll 1
     for (int task = own; task < size * count; task += workers) {
         const int e = task / count, i = task % count;
         int from = e;

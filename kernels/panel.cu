@@ -106,6 +106,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         const GPUOLS_REAL* const column = here ? table.column(own) + start * table.row(own) : x;
         const long long step = here ? table.row(own) : 0;
         const double shift = here && centered ? table.anchor(own) : 0.0;
+        if (same && here && threadIdx.x < PANEL) v[at.anchor(own)] = shift;
         const double* const weight =
             GPUOLS_WEIGHTED ? table.weight + start * weight_row : nullptr;
 
@@ -186,7 +187,6 @@ extern "C" __global__ void __launch_bounds__(128, 2)
             const double sum = warp_sum<4>(total[s].sum);
             if (same && j / 2 == i && lane % 4 == 0 && c < q) v[at.mean(c)] = sum;
         }
-        if (same && here && threadIdx.x < PANEL) v[at.anchor(own)] = shift;
         if (upper > 0) continue;
         if (GPUOLS_WEIGHTED)
             count_rows(weight, weight_row, length, staged, v);

@@ -4,12 +4,19 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from emulator import standin
 from gate import nvrtc, table, toys
 from gate.variants import ARCHS, variants
+
+from gpuols.engines import device
+from gpuols.engines.cuda import Cuda
+from gpuols.engines.kernels import Kernel
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +34,22 @@ def test_every_kernel_passes(arch):
 def test_every_file_of_kernels_is_listed():
     listed = {variant.kernel.name for variant in variants()}
     assert listed == {path.stem for path in (ROOT / "kernels").glob("*.cu")}
+
+
+def test_every_kernel_of_a_batch_is_listed(monkeypatch):
+    listed = {variant.kernel for variant in variants()}
+    launched = set()
+    monkeypatch.setattr(device, "launch", lambda kernel, *_: launched.add(kernel))
+    sizes = [(n, k, m) for n in (1, 300, 5000) for k in (0, 1, 8, 20, 31, 70, 150) for m in (1, 2)]
+    with standin.installed():
+        for (n, k, m), real, weighted, drop, penalty in product(
+            sizes, (np.float32, np.float64), (False, True), (False, True), (0.0, 1.0)
+        ):
+            x, y = np.zeros((1, n, k), real), np.zeros((1, n, m), real)
+            weights, ridge = np.zeros((1, n)) if weighted else None, np.array([penalty])
+            given = {"centered": True, "drop": drop, "tol": 1e-10}
+            Cuda(0).fit_batch(x, y, weights, (1,), ridge, **given)
+    assert launched == listed - {Kernel("probe")}
 
 
 def test_the_table_holds_what_is_listed():
