@@ -1,11 +1,15 @@
 """What a kernel takes is read from its source."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gpuols.engines import kernels
 from gpuols.engines.kernels import Kernel, Parameter
 
+FOLDER = Path(__file__).parents[1] / "kernels"
 TEXT = """
 __device__ void toy_helper(int n);
 // extern "C" __global__ void toy(float wrong)
@@ -55,3 +59,17 @@ def test_a_kernel_that_is_not_there_is_told():
 
 def test_a_kernel_reads_its_own_source():
     assert Kernel("probe").parameters == (Parameter("out", np.dtype(np.int32), True, True),)
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.iterdir()))
+def test_every_line_of_a_text_is_called_by_its_number(file):
+    whole, there = kernels.source(file), []
+    for line in whole.splitlines():
+        if found := re.fullmatch(r'#line (\d+) "(\S+)"', line):
+            number, name = int(found[1]), found[2]
+            continue
+        if line.strip():
+            assert line == (FOLDER / name).read_text(encoding="utf-8").splitlines()[number - 1]
+            there.append((name, number))
+        number += 1
+    assert len(there) == len(set(there)) > 0

@@ -163,7 +163,7 @@ def _inlined(file: str, seen: set[str]) -> str:
     for match in _INCLUDE.finditer(text):
         parts.append(text[start : match.start()])
         if match[1] not in seen:
-            line = text.count("\n", 0, match.end()) + 1
+            line = text.count("\n", 0, match.end()) + 2
             parts.append(f'{_inlined(match[1], seen)}\n#line {line} "{file}"')
         start = match.end()
     return "".join([*parts, text[start:]])

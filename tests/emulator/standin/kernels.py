@@ -43,6 +43,7 @@ class RawKernel:
             self._module = build.Module(code, [name], options, machine().mode, machine().order)
         except build.BuildError as error:
             raise CompileException(str(error)) from None
+        machine().modules.append(self._module)
         self.name = name
         self._most_shared = {}
 

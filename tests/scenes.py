@@ -1,0 +1,103 @@
+"""Small batches that together reach every line and every barrier of the kernels.
+
+Each is answered by one block where the engine would take many, so that shared memory is used
+again.
+"""
+
+from contextlib import contextmanager
+from typing import NamedTuple
+from unittest import mock
+
+import numpy as np
+from emulator import standin
+
+from gpuols.engines import device, launches
+from gpuols.engines.cuda import Cuda
+
+
+class Scene(NamedTuple):
+    """One batch.
+
+    Attributes
+    ----------
+    n, k, m, count : int
+        Rows, columns and responses of each regression, and how many there are.
+    real : dtype
+        Of X and y.
+    centered, weighted, drop : bool
+        Whether there is an intercept; weights; missing values to leave out.
+    ridge : float
+        Penalty.
+    crowded : bool
+        Whether a block takes as many regressions at a time as it can.
+    """
+
+    n: int
+    k: int
+    m: int
+    count: int
+    real: type = np.float64
+    centered: bool = True
+    weighted: bool = False
+    drop: bool = False
+    strange: bool = False
+    ridge: float = 0.0
+    crowded: bool = False
+
+    def answer(self) -> list[np.ndarray]:
+        """All that the engine gives for it."""
+        x, y, weights = self._data()
+        least = mock.patch.object(launches, "_ROUNDS", 0 if self.crowded else launches._ROUNDS)
+        with least, mock.patch.object(launches, "_GRID", 1):
+            moments, solution, tally = Cuda(0).fit_batch(
+                x,
+                y,
+                weights,
+                (self.count,),
+                np.full(self.count, self.ridge),
+                centered=self.centered,
+                drop=self.drop,
+                tol=1e-10,
+            )
+        found = []
+        moments.map(found.append)
+        solution.map(found.append)
+        return [*found, device.download(tally)]
+
+    def _data(self):
+        rng = np.random.default_rng(self.n)
+        x = rng.normal(3, 1, (self.count, self.n, self.k)).astype(self.real)
+        y = x.sum(-1, keepdims=True) + rng.normal(size=(self.count, self.n, self.m))
+        y = y.astype(self.real)
+        if self.drop:
+            x[0, ::5, -1:] = np.nan
+        weights = rng.uniform(0.5, 2, (self.count, self.n))
+        weights[:, ::7] = 0
+        if self.strange:
+            y[0, -1] = np.nan
+            x[1, :, -1] = x[1, :, 0]
+            weights[2] = 0
+        return x, y, weights if self.weighted else None
+
+
+SCENES = (
+    Scene(20, 3, 1, 9, ridge=1.0),
+    Scene(20, 2, 2, 35, drop=True, crowded=True),
+    Scene(20, 3, 1, 9, weighted=True, strange=True),
+    Scene(300, 9, 1, 5, centered=False),
+    Scene(1030, 17, 1, 2, np.float32, weighted=True),
+    Scene(4100, 3, 1, 2, weighted=True, drop=True),
+    Scene(4100, 3, 1, 5, ridge=1.0),
+    Scene(40, 31, 2, 5),
+    Scene(40, 35, 2, 2, ridge=1.0, weighted=True),
+    Scene(20, 70, 2, 2, ridge=1.0),
+)
+
+
+@contextmanager
+def engine(mode, order="fifo"):
+    """The engine on the stand-in, with kernels built anew; yields the machine."""
+    device.forget()
+    with standin.installed(mode=mode, order=order) as machine:
+        yield machine
+    device.forget()
