@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+CPU = "cpu"
 _CUDA_KINDS = (2, 13)  # device memory and managed memory, as DLPack counts
 
 
@@ -24,9 +25,14 @@ def place_of(value: Any) -> str:
         try:
             kind, number = value.__dlpack_device__()
         except (BufferError, RuntimeError, TypeError, ValueError):
-            return "cpu"  # a device that DLPack has no number for
-        return f"cuda:{int(number)}" if int(kind) in _CUDA_KINDS else "cpu"
-    return "cuda:0" if hasattr(value, "__cuda_array_interface__") else "cpu"
+            return CPU  # a device that DLPack has no number for
+        return f"cuda:{int(number)}" if int(kind) in _CUDA_KINDS else CPU
+    return "cuda:0" if hasattr(value, "__cuda_array_interface__") else CPU
+
+
+def number_of(place: str) -> int:
+    """Number of the CUDA device that "cuda:N" names."""
+    return int(place.removeprefix("cuda:"))
 
 
 def stream_of(value: Any) -> int | None:
@@ -43,6 +49,6 @@ def stream_of(value: Any) -> int | None:
         Address of torch's current stream for a torch tensor on a CUDA device; None for others,
         which are waited for as they are read.
     """
-    if type(value).__module__.partition(".")[0] != "torch" or place_of(value) == "cpu":
+    if type(value).__module__.partition(".")[0] != "torch" or place_of(value) == CPU:
         return None
     return int(sys.modules["torch"].cuda.current_stream(value.device).cuda_stream)

@@ -1,0 +1,67 @@
+"""Transfer: work on a device that is named, and copies between it and the host."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines import device, exchange
+from gpuols.places import CPU, number_of, place_of
+
+
+def at(place: str) -> AbstractContextManager[None]:
+    """Make a place's device the current one of this thread; the CPU has none to make so.
+
+    Parameters
+    ----------
+    place : str
+        "cpu" or "cuda:N".
+
+    Returns
+    -------
+    context manager
+        While it is entered, so it is.
+    """
+    return nullcontext() if place == CPU else device.on(number_of(place))
+
+
+def to_host(array: Any) -> NDArray[Any]:
+    """Numbers in host memory: a copy of what a device holds, anything else as NumPy has it.
+
+    Parameters
+    ----------
+    array : (...)
+        Array of any library.
+
+    Returns
+    -------
+    (...)
+        The same, of NumPy.
+    """
+    place = place_of(array)
+    if place == CPU:
+        return np.asarray(array)
+    with at(place):
+        return device.download(exchange.adopt(array))
+
+
+def to_place(array: NDArray[Any], place: str) -> Any:
+    """Numbers of the host where they are wanted.
+
+    Parameters
+    ----------
+    array : (...)
+        NumPy array.
+    place : str
+        "cpu" or "cuda:N".
+
+    Returns
+    -------
+    (...)
+        The array itself, or a copy of it on the device.
+    """
+    if place == CPU:
+        return array
+    with at(place):
+        return device.upload(array)
