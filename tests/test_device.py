@@ -242,7 +242,7 @@ def test_an_engine_is_ready_with_the_name_of_its_device(machine):
     )
     assert engines.choose("auto") is engines.choose("cpu") is engines.cpu
     for asked in ("cpu", "cuda:0"):
-        with pytest.raises(DeviceError, match=f"'{asked}' with arrays on cuda:1"):
+        with pytest.raises(DeviceError, match=f"'{asked}' with X on cuda:1"):
             engines.choose(asked, "cuda:1")
     with pytest.raises(DeviceError, match="no CUDA device 2"):
         engines.choose("cuda:2")
