@@ -49,6 +49,7 @@ FLOORS = {
     "contrasts": 6,
     "covariance": 5,
     "info": 6,
+    "precompile": 6,
     "prediction": 6,
     "statistics": 6,
     "storage": 6,

@@ -1,5 +1,7 @@
 """The CUDA engine, executed on the CPU: its kernels by the emulator, CuPy by the stand-in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from agreement import disagreements
@@ -49,10 +51,10 @@ def test_every_case_is_answered_as_by_the_cpu(machine, case):
 
 
 @pytest.mark.parametrize("centered", [False, True])
-@pytest.mark.parametrize("p", [*range(1, 41), 64, 65, 130])
+@pytest.mark.parametrize("p", [*range(1, 41), 64, 65, 130, 241])
 def test_any_number_of_columns(machine, p, centered):
     case = Case(f"p={p}", gauss(2 * p + 9, p - centered, (2,)))
-    found, expected = fit_both(case.data(), add_intercept=centered)
+    found, expected = fit_both(case.data(), add_intercept=centered, solver="cholesky")
     assert found.engine == "cuda:0"
     assert disagreements(found, expected) == []
 
@@ -213,3 +215,24 @@ def test_inputs_are_left_alone(machine):
     gpuols.fit(X, y, weights=weights, device="cuda")
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(y, before[1])
+
+
+def test_kernels_are_compiled_ahead(machine):
+    told = []
+    number = gpuols.precompile(progress=lambda *step: told.append(step))
+    assert told == [(i, number) for i in range(1, number + 1)]
+    compiled = {kernel for _, kernel in device._functions}
+    assert compiled >= set(launches.every_kernel())
+    assert len(launches.every_kernel()) == number
+    with pytest.raises(gpuols.InputError, match=r"'cpu'.*name a CUDA device"):
+        gpuols.precompile("cpu")
+
+
+def test_every_kernel_that_a_batch_asks_for_is_compiled_ahead():
+    ahead = set(launches.every_kernel())
+    shape = launches.Shape(1, 1, 1, "float", True, True, True, True)
+    for n in (0, 100, 5000):
+        for k in (0, 1, 7, 8, 15, 23, 31, 32, 64, 130, 300):
+            for m in (0, 1, 9, 70):
+                own = dataclasses.replace(shape, n=n, k=k, m=m)
+                assert set(launches._kernels_of(own)) <= ahead
