@@ -27,7 +27,8 @@ def unscaled(
     Parameters
     ----------
     engine, singular : str
-        What fitted the regressions, and what redundant columns got.
+        What fitted the regressions, and what redundant columns got. The moments are on the host:
+        where another engine than the CPU's fitted, the CPU's solves again.
     moments : Moments
         Of a batch of shape L.
     refined : Refined or None
@@ -50,12 +51,14 @@ def unscaled(
     raised = None if exponent is None else exponent.reshape(ridge.size, r)
     found = np.empty((count, r, r))
 
+    chosen = choose(engine if engine.startswith("cpu") else "cpu")
+
     def fill(places: NDArray[np.int64], part: Moments) -> None:
         size = max(part.k, r)
         spans = plan.solving(len(places), k=size, m=1, batch_size=None, precise=part.precise)
         for span in spans:
             own = places[span]
-            found[own] = choose(engine).unscaled_covariance(
+            found[own] = chosen.unscaled_covariance(
                 part[span],
                 penalties[own],
                 weights,
