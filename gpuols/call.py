@@ -111,6 +111,7 @@ def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None
         _solution=answer.solution,
         _ridge=job.ridge,
         _refined=answer.refined,
+        place=place,
     )
     if options.singular == "raise":
         _refuse_deficient(result)

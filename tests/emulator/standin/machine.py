@@ -88,6 +88,8 @@ class Machine:
         Kernels are launched but do nothing.
     launches : list of (str, int, tuple, tuple, int)
         Kernel, device, grid, block and dynamic shared memory of all launches so far.
+    downloads : list of int
+        Bytes of each copy to the host so far, single numbers too.
     """
 
     count: int = 1
@@ -102,6 +104,7 @@ class Machine:
     launch_error: Exception | None = None
     idle: bool = False
     launches: list = field(default_factory=list)
+    downloads: list = field(default_factory=list)
     live: dict = field(default_factory=dict)
     pooled: dict = field(default_factory=dict)
     memories: dict = field(default_factory=weakref.WeakValueDictionary)
