@@ -5,6 +5,7 @@ from gpuols.errors import DeviceError, FitError, InputError, InputTypeError, Sta
 from gpuols.fit import fit, fit_groups
 from gpuols.info import Info, info
 from gpuols.moments import Moments
+from gpuols.precompile import precompile
 from gpuols.result import Result
 from gpuols.streaming import fit_moments, moments
 from gpuols.version import __version__
@@ -25,4 +26,5 @@ __all__ = [
     "fit_moments",
     "info",
     "moments",
+    "precompile",
 ]

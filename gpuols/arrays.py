@@ -4,6 +4,9 @@ NumPy arrays are used as they lie, whatever their strides, order or dtype. torch
 on the CPU are read in place through DLPack; results go back to torch in place, to JAX by a copy
 (as NumPy float64 where JAX runs without x64). Data frames and columns give their names as labels
 and get NumPy arrays back. No library is imported that the caller has not imported already.
+
+What lies on a CUDA device stays there: it is a CuPy array inside, whichever library it is of, and
+results are handed out there. CuPy is then imported.
 """
 
 import sys
@@ -14,21 +17,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines import device, exchange
+from gpuols.engines.transfer import at, to_place
 from gpuols.errors import DeviceError, InputError, InputTypeError
+from gpuols.places import CPU, number_of, place_of
 
 Kind = str
 NUMPY: Kind = "numpy"
+CUPY: Kind = "cupy"
 TORCH: Kind = "torch"
 JAX: Kind = "jax"
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """One argument as it came: its numbers, its kind, and the names of its columns."""
+    """One argument as it came.
 
-    array: NDArray[Any]
+    Attributes
+    ----------
+    array : (...)
+        Its numbers: a NumPy array, or a CuPy array on the device that it came on.
+    kind : str
+        "numpy", "torch" or "jax"; "cupy" for what else came on a device.
+    labels : tuple of str or None
+        Names of its columns.
+    place : str
+        "cpu" or "cuda:N".
+    """
+
+    array: Any
     kind: Kind = NUMPY
     labels: tuple[str, ...] | None = None
+    place: str = CPU
 
 
 def read(argument: str, value: Any) -> Incoming:
@@ -39,20 +59,21 @@ def read(argument: str, value: Any) -> Incoming:
     argument : str
         Name of the argument, for the messages.
     value : array-like
-        NumPy array, list, data frame, column, torch or JAX array on the CPU, or anything with
-        ``__array__``; real numbers or booleans.
+        NumPy array, list, data frame, column, torch or JAX array, CuPy array, or anything with
+        ``__array__`` or ``__cuda_array_interface__``; real numbers or booleans.
 
     Returns
     -------
     Incoming
-        A NumPy array of its own dtype, not to be written to.
+        An array of its own dtype, not to be written to; on a device float64 where it is not
+        float32.
 
     Raises
     ------
     InputTypeError
         If it does not hold real numbers, or can't be read without more being said.
     DeviceError
-        If it lives on a device that no engine here reads.
+        If it lives on a device that can't be used.
     """
     root = type(value).__module__.partition(".")[0]
     if isinstance(value, np.ma.MaskedArray):
@@ -63,11 +84,11 @@ def read(argument: str, value: Any) -> Incoming:
             "use .filled(numpy.nan), or give the masked rows zero weight",
         )
     if root == "torch":
-        return Incoming(_numbers(argument, _from_torch(argument, value)), TORCH)
+        return _from_torch(argument, value)
     if root in ("jax", "jaxlib"):
-        return Incoming(_numbers(argument, _from_jax(argument, value)), JAX)
-    if hasattr(value, "__cuda_array_interface__"):
-        raise _elsewhere(argument, "a CUDA device", "copy it over first, e.g. cupy.asnumpy(x)")
+        return _from_jax(argument, value)
+    if place_of(value) != CPU:
+        return _from_device(argument, value, CUPY, "call .get() or .copy_to_host() on it")
     if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
         raise InputTypeError(argument, "a lazy frame", "data", "call .collect() first")
     names = getattr(value, "column_names", getattr(value, "columns", None))
@@ -82,21 +103,25 @@ def read(argument: str, value: Any) -> Incoming:
     return Incoming(_numbers(argument, _from_sequence(argument, value)))
 
 
-def give(array: NDArray[Any], kind: Kind) -> Any:
-    """Hand a result over as the kind of array that came in.
+def give(array: Any, kind: Kind, place: str = CPU) -> Any:
+    """Hand a result over as the kind of array that came in, where that was.
 
     Parameters
     ----------
-    array : NDArray
-        The result.
+    array : (...)
+        The result, a NumPy array or, if it is in that place already, a CuPy array.
     kind : str
-        "numpy", "torch" or "jax".
+        "numpy", "torch" or "jax"; on a device "cupy", "torch" or "jax".
+    place : str
+        "cpu" or "cuda:N".
 
     Returns
     -------
     array of that kind
-        A NumPy scalar where the result has no axes.
+        A NumPy scalar where a result on the CPU has no axes.
     """
+    if place != CPU:
+        return _give_there(array, kind, place)
     if kind == TORCH:
         owned = array if array.flags.writeable and array.ndim else np.array(array)
         return sys.modules["torch"].from_dlpack(owned)
@@ -105,11 +130,22 @@ def give(array: NDArray[Any], kind: Kind) -> Any:
     return array[()]
 
 
-def _numbers(argument: str, array: NDArray[Any]) -> NDArray[Any]:
+def _give_there(array: Any, kind: Kind, place: str) -> Any:
+    with at(place):
+        there = array if place_of(array) == place else to_place(array, place)
+        # Unlike NumPy's, broadcast device arrays can be written to.
+        return exchange.hand(there.copy() if 0 in there.strides else there, kind)
+
+
+def _check_dtype(argument: str, array: Any) -> None:
     if array.dtype.kind not in "biuf":
         raise InputTypeError(
             argument, f"dtype {array.dtype}", "real numbers or booleans", _CURES[array.dtype.kind]
         )
+
+
+def _numbers(argument: str, array: NDArray[Any]) -> NDArray[Any]:
+    _check_dtype(argument, array)
     return array if array.dtype.itemsize <= 8 else array.astype(np.float64)
 
 
@@ -139,8 +175,8 @@ def _from_sequence(argument: str, value: Any) -> NDArray[Any]:
         ) from error
 
 
-def _from_torch(argument: str, value: Any) -> NDArray[Any]:
-    if value.device.type != "cpu":
+def _from_torch(argument: str, value: Any) -> Incoming:
+    if value.device.type not in ("cpu", "cuda"):
         raise _elsewhere(argument, str(value.device), "call .cpu() on it")
     if value.requires_grad:
         raise InputTypeError(
@@ -148,10 +184,13 @@ def _from_torch(argument: str, value: Any) -> NDArray[Any]:
         )
     if str(value.dtype) == "torch.bfloat16":
         raise InputTypeError(argument, "dtype bfloat16", "a dtype NumPy has", "call .float() on it")
-    return _from_dlpack(argument, value, "call .to_dense() or .contiguous() on it")
+    dense = "call .to_dense() or .contiguous() on it"
+    if value.device.type == "cuda":
+        return _from_device(argument, value, TORCH, "call .cpu() on it", dense)
+    return Incoming(_numbers(argument, _from_dlpack(argument, value, dense)), TORCH)
 
 
-def _from_jax(argument: str, value: Any) -> NDArray[Any]:
+def _from_jax(argument: str, value: Any) -> Incoming:
     if not hasattr(value, "__dlpack__") or type(value).__name__.endswith("Tracer"):
         raise InputTypeError(
             argument,
@@ -159,14 +198,40 @@ def _from_jax(argument: str, value: Any) -> NDArray[Any]:
             "concrete numbers",
             "call gpuols outside jit, vmap and grad",
         )
-    platform = next(iter(value.devices())).platform
-    if platform != "cpu":
-        raise _elsewhere(argument, platform, 'use jax.device_put(x, jax.devices("cpu")[0])')
+    platforms, place = {one.platform for one in value.devices()}, place_of(value)
+    if platforms != {"cpu"} and place == CPU:
+        raise _elsewhere(argument, ", ".join(platforms), _JAX_CURE)
     if str(value.dtype) == "bfloat16":
         raise InputTypeError(
             argument, "dtype bfloat16", "a dtype NumPy has", "call .astype(float) on it"
         )
-    return _from_dlpack(argument, value, "pass numpy.asarray(x)")
+    if place != CPU:
+        return _from_device(argument, value, JAX, _JAX_CURE)
+    array = _from_dlpack(argument, value, "pass numpy.asarray(x)")
+    return Incoming(_numbers(argument, array), JAX)
+
+
+_JAX_CURE = 'use jax.device_put(x, jax.devices("cpu")[0])'
+
+
+def _from_device(
+    argument: str, value: Any, kind: Kind, cure: str, dense: str = "pass a plain array"
+) -> Incoming:
+    """What a CUDA device holds, in place; `cure` brings it to the host."""
+    place = place_of(value)
+    if reason := device.why_not(number_of(place)):
+        raise _elsewhere(argument, f"{place} ({reason})", cure)
+    with at(place):
+        try:
+            array = exchange.adopt(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise InputTypeError(
+                argument, f"an array that CuPy can't read ({error})", "a dense array", dense
+            ) from error
+        _check_dtype(argument, array)
+        if array.dtype not in (np.float32, np.float64):
+            array = array.astype(np.float64)
+    return Incoming(array, kind, place=place)
 
 
 def _from_dlpack(argument: str, value: Any, cure: str) -> NDArray[Any]:

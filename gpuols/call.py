@@ -8,10 +8,12 @@ import numpy as np
 
 from gpuols import summary
 from gpuols.engines import choose, cpu
+from gpuols.engines.transfer import to_host
 from gpuols.errors import FitError, Status
 from gpuols.missing import keeps_apart, refuse_missing
 from gpuols.moments import Moments
 from gpuols.options import Options
+from gpuols.places import CPU
 from gpuols.problems.pipeline import Answer, Job
 from gpuols.result import Result
 from gpuols.rows import Rows, read_ridge
@@ -55,16 +57,18 @@ def call(
         As `wrap`.
     """
     penalties = read_ridge(ridge, lead, rows.m if keeps_apart(rows, options) else None)
-    job = Job(choose(options.device), options, penalties)
-    return wrap(_answer(rows, problem, job), job, rows.kind, keys)
+    job = Job(choose(options.device, rows.place), options, penalties)
+    return wrap(_answer(rows, problem, job), job, rows.kind, rows.place, keys)
 
 
 def reduce_rows(rows: Rows, options: Options, problem: Problem) -> Moments:
-    """Reduce rows to moments; parameters as `call`."""
-    return _answer(rows, problem, Job(choose(options.device), options, None)).moments
+    """Reduce rows to moments, which are small and lie on the host; parameters as `call`."""
+    return _answer(
+        rows, problem, Job(choose(options.device, rows.place), options, None)
+    ).moments.map(to_host)
 
 
-def wrap(answer: Answer, job: Job, kind: str, keys: Any = None) -> Result:
+def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None) -> Result:
     """Make a result of moments and answers.
 
     Parameters
@@ -75,6 +79,8 @@ def wrap(answer: Answer, job: Job, kind: str, keys: Any = None) -> Result:
         What was asked; its penalties have the shape L of the moments.
     kind : str
         Kind of array to hand out.
+    place : str
+        Where the moments and answers are, and what is handed out is to be.
     keys : array, tuple of arrays or None
         Keys of the groups.
 
@@ -105,6 +111,7 @@ def wrap(answer: Answer, job: Job, kind: str, keys: Any = None) -> Result:
         _solution=answer.solution,
         _ridge=job.ridge,
         _refined=answer.refined,
+        place=place,
     )
     if options.singular == "raise":
         _refuse_deficient(result)
@@ -121,7 +128,7 @@ def _engine_of(answer: Answer, job: Job) -> str:
 
 
 def _refuse_deficient(result: Result) -> None:
-    status = np.asarray(result.status)
+    status = to_host(result.status)
     deficient = status == Status.RANK_DEFICIENT
     if deficient.any():
         told = np.where(deficient, status, Status.OK)

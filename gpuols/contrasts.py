@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import arrays, inference
+from gpuols.engines.transfer import to_host
 from gpuols.errors import InputError
 
 Array = NDArray[np.float64]
@@ -144,7 +145,7 @@ def _combine(weights: Array, params: Array) -> Array:
 
 def read(combinations: Any, p: int) -> Array:
     """Read weights of p coefficients, (p,) or (r, p), as (r, p)."""
-    weights = np.atleast_2d(arrays.read("R", combinations).array.astype(np.float64))
+    weights = np.atleast_2d(to_host(arrays.read("R", combinations).array).astype(np.float64))
     if weights.ndim != 2 or weights.shape[1] != p:
         raise InputError(
             "R",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines import choose, cpu
+from gpuols.engines import choose
 from gpuols.moments import Moments
 from gpuols.refined import Refined
 
@@ -27,7 +27,8 @@ def unscaled(
     Parameters
     ----------
     engine, singular : str
-        What fitted the regressions, and what redundant columns got.
+        What fitted the regressions, and what redundant columns got. The moments are on the host:
+        where another engine than the CPU's fitted, the CPU's solves again.
     moments : Moments
         Of a batch of shape L.
     refined : Refined or None
@@ -47,16 +48,17 @@ def unscaled(
     lead, r = moments.lead, len(weights)
     count = 1 if exponent is None and _one_design(moments, ridge) else ridge.size
     penalties = ridge.reshape(-1)
-    of_moments = choose(engine if engine.startswith(cpu.NAME) else cpu.NAME)
     raised = None if exponent is None else exponent.reshape(ridge.size, r)
     found = np.empty((count, r, r))
+
+    chosen = choose(engine if engine.startswith("cpu") else "cpu")
 
     def fill(places: NDArray[np.int64], part: Moments) -> None:
         size = max(part.k, r)
         spans = plan.solving(len(places), k=size, m=1, batch_size=None, precise=part.precise)
         for span in spans:
             own = places[span]
-            found[own] = of_moments.unscaled_covariance(
+            found[own] = chosen.unscaled_covariance(
                 part[span],
                 penalties[own],
                 weights,

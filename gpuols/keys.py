@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines.transfer import to_host
 from gpuols.errors import InputError, InputTypeError
 from gpuols.numerics.ranks import Codes, join, rank
 
@@ -166,8 +167,8 @@ def _as_array(key: Any, name: str) -> Array:
     if hasattr(key, "to_numpy") and not hasattr(key, "__array__"):
         key = key.to_numpy()
     try:
-        array = np.asarray(key)
-    except (RuntimeError, TypeError, ValueError) as error:
+        array = to_host(key)
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
         came, remedy = f"{type(key).__name__} ({error})", "convert it to a NumPy array first"
         raise InputTypeError(name, came, "something NumPy can convert", remedy) from error
     if array.ndim != 1:

@@ -8,8 +8,8 @@ whatever the data holds, so that its bits don't depend on what is missing elsewh
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gpuols.engines.transfer import at
 from gpuols.errors import InputError
 from gpuols.options import Options
 from gpuols.rows import Rows
@@ -38,7 +38,8 @@ def refuse_missing(rows: Rows) -> None:
     for name, array in rows.arrays:
         if array.dtype.kind != "f" or not array.size:
             continue
-        number, first = _count_missing(array)
+        with at(rows.place):
+            number, first = _count_missing(array)
         if number:
             raise InputError(
                 name,
@@ -49,7 +50,7 @@ def refuse_missing(rows: Rows) -> None:
             )
 
 
-def _count_missing(array: NDArray[Any]) -> tuple[int, tuple[int, ...] | None]:
+def _count_missing(array: Any) -> tuple[int, tuple[int, ...] | None]:
     number, first = 0, None
     step = max(1, _SCAN * len(array) // array.size)
     for start in range(0, len(array), step):

@@ -39,7 +39,9 @@ class Moments(Sums):
     def take_responses(self, columns: NDArray[np.int64]) -> Self:
         """Moments of some responses of a design they share, L = ()."""
         names = self.responses and tuple(self.responses[i] for i in columns)
-        return replace(self._on_responses(lambda a: a[..., columns]), responses=names)
+        return replace(
+            self._on_responses(lambda a: a[..., np.asarray(columns, like=a)]), responses=names
+        )
 
     def _on_responses(self, change: Callable[[Array], Array]) -> Self:
         """Moments of one design, what belongs to the responses, on the last axis, changed."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import arrays
+from gpuols.engines.transfer import to_host
 from gpuols.errors import InputError
 from gpuols.keys import codes_of
 from gpuols.selection import listed
@@ -40,7 +41,7 @@ def predict(X: Any, params: Array, intercept: int, keys: Any, groups: Any) -> Ar
         If X has the wrong number of columns, its leading axes don't broadcast with L, or there
         are groups where the fit had none.
     """
-    x = arrays.read("X", X).array
+    x = to_host(arrays.read("X", X).array)
     k = params.shape[-2] - intercept
     if x.ndim < 2 or x.shape[-1] != k:
         raise InputError(
@@ -86,7 +87,7 @@ def residuals(y: Any, fitted: Array, single: bool) -> Array:
     InputError
         If the shapes differ.
     """
-    came = arrays.read("y", y).array
+    came = to_host(arrays.read("y", y).array)
     full = came[..., None] if single else came
     try:
         shape = np.broadcast_shapes(full.shape, fitted.shape)

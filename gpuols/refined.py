@@ -1,7 +1,8 @@
 """Refined: the moments, in double-double, of the designs that had a second look."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,17 @@ class Refined:
     Attributes
     ----------
     places : (r,)
-        Their numbers in the flattened batch, ascending.
+        Their numbers in the flattened batch, ascending; on the host.
     moments : Moments
         L = (r,).
     """
 
     places: NDArray[np.int64]
     moments: Moments
+
+    def map(self, change: Callable[[Any], Any]) -> Self:
+        """The same with every array of the moments changed by one function."""
+        return type(self)(self.places, self.moments.map(change))
 
     def take(self, chosen: NDArray[np.int64]) -> Self | None:
         """Those among some regressions, given by number in the order they are to have."""

@@ -5,7 +5,7 @@ indexed and kept.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from numbers import Real
 from os import PathLike
 from typing import Any, Self
@@ -14,7 +14,9 @@ import numpy as np
 
 from gpuols import contrasts, inference, prediction, storage, summary, units
 from gpuols.contrasts import Contrast
+from gpuols.engines.transfer import at, to_host
 from gpuols.errors import FitError, InputError, Status
+from gpuols.places import CPU, place_of
 from gpuols.selection import picker
 from gpuols.statistics import Statistics
 
@@ -24,7 +26,9 @@ class Result(Statistics):
     """Fitted regressions of a batch of shape L, p coefficients and m responses each.
 
     Where y came without an axis of responses, the m axis is left out everywhere. All numbers are
-    float64 in the kind of array that came in; `status` holds the codes of `gpuols.Status`.
+    float64 in the kind of array that came in, and on its device; `status` holds the codes of
+    `gpuols.Status`. On a device the statistics are computed there; covariances, tests of contrasts,
+    predictions and text on the host, from one copy of what the statistics are made of.
     """
 
     def cov_params(self) -> Any:
@@ -35,7 +39,7 @@ class Result(Statistics):
         L+(m,p,p)
             The matrices.
         """
-        return self._give(self._plain._cov(np.eye(len(self.terms))), axis=-3)
+        return self._give(self._on_host._plain._cov(np.eye(len(self.terms))), axis=-3)
 
     def _cov(self, weights: Any, less: Any = 0) -> Any:
         """Covariance of combinations (r,p) of the coefficients over 2^less, L+(m,r,r).
@@ -75,9 +79,9 @@ class Result(Statistics):
         if not (isinstance(alpha, Real) and 0 < float(alpha) < 1):
             raise InputError("alpha", repr(alpha), "a number between 0 and 1", "use 0.05 for 95%")
         plain = self._plain
-        quantile = inference.t_quantile(float(alpha) / 2.0, plain.df_resid[..., None, :])
-        with np.errstate(all="ignore"):
-            reach = -quantile * plain.bse
+        with np.errstate(all="ignore"), at(self.place):
+            quantile = inference.t_quantile_where(float(alpha) / 2.0, plain.df_resid)
+            reach = -quantile[..., None, :] * plain.bse
             ends = np.stack([plain.params - reach, plain.params + reach], axis=-1)
         return self._give(ends, axis=-2)
 
@@ -112,7 +116,7 @@ class Result(Statistics):
         return self._test(R, contrasts.f_test)
 
     def _test(self, combinations: Any, test: Callable[..., Contrast]) -> Contrast:
-        plain = self._plain
+        plain = self._on_host._plain
         weights = contrasts.read(combinations, len(self.terms))
         less, part = np.zeros(1, np.int64), plain._moments
         if part.units is not None:
@@ -124,7 +128,7 @@ class Result(Statistics):
     @property
     def _usable(self) -> Any:
         """Coefficients L+(p,m), zero for dropped ones."""
-        params = self._shown.params
+        params = self._on_host._shown.params
         unknown = np.isnan(params)
         return np.where(unknown & ~unknown.all(axis=-2, keepdims=True), 0.0, params)
 
@@ -135,6 +139,7 @@ class Result(Statistics):
         ----------
         X : (..., n, k)
             Regressors, leading axes as L; (N, k) with groups. A dropped coefficient counts as zero.
+            What lies on a device is copied to the host.
         groups : array-like, optional
             Key of each row, where the fit had groups; an unseen key gives NaN.
 
@@ -178,19 +183,19 @@ class Result(Statistics):
         FitError
             Naming how many are not, the first few, and what to do.
         """
-        status = self._shown.status
+        status = to_host(self._shown.status)
         if (status != Status.OK).any():
             raise FitError(summary.complaint(status, self.keys, self.single))
         return self
 
     def summary(self) -> str:
         """Table of the coefficients of one regression, or an overview of many."""
-        return summary.summarize(self._shown)
+        return summary.summarize(self._on_host._shown)
 
     def __repr__(self) -> str:
         """Counts of statuses."""
-        plain = self._plain
-        return f"Result({summary.count(plain.status)}; p={len(self.terms)}, engine={self.engine!r})"
+        counts = summary.count(to_host(self._plain.status))
+        return f"Result({counts}; p={len(self.terms)}, engine={self.engine!r})"
 
     def __len__(self) -> int:
         """Number of regressions along the first axis of L, or of responses where L = ()."""
@@ -204,6 +209,7 @@ class Result(Statistics):
         """Some of the regressions, indexed along L, or along the responses where L = ()."""
         if not self._moments.batch:
             return self._some_responses(where)
+        where = _host_index(where)
         pick = picker(self._moments.batch, where)
         keys = self.keys
         if isinstance(keys, tuple):
@@ -215,39 +221,41 @@ class Result(Statistics):
     def _mapped(self, pick: Callable[[Any], Any]) -> dict[str, Any]:
         """Fields that hold numbers, every array changed by one function."""
         chosen = pick(np.arange(self._ridge.size).reshape(self._ridge.shape))
-        return {
-            "_moments": self._moments.map(pick),
-            "_solution": self._solution.map(pick),
-            "_ridge": pick(self._ridge),
-            "_refined": self._refined and self._refined.take(chosen.ravel()),
-        }
+        with at(self.place):
+            return {
+                "_moments": self._moments.map(pick),
+                "_solution": self._solution.map(pick),
+                "_ridge": pick(self._ridge),
+                "_refined": self._refined and self._refined.take(chosen.ravel()),
+            }
 
     def _some_responses(self, where: Any) -> Self:
         if self.single:
             raise TypeError("a single regression has nothing to index")
-        chosen = np.arange(len(self))[where]
+        chosen = np.arange(len(self))[_host_index(where)]
         columns, single = np.atleast_1d(chosen), np.ndim(chosen) == 0
         if self.apart:
-            numbers = self._mapped(lambda a: a[chosen])
+            numbers = self._mapped(picker(self._moments.lead, chosen))
         else:
-            numbers = {
-                "_moments": self._moments.take_responses(columns),
-                "_solution": self._solution.take_responses(columns),
-            }
+            with at(self.place):
+                numbers = {
+                    "_moments": self._moments.take_responses(columns),
+                    "_solution": self._solution.take_responses(columns),
+                }
         apart, named = self.apart and not single, self._moments.responses
         names = tuple(named[i] if named else f"y{i}" for i in columns)
         numbers["_moments"] = replace(numbers["_moments"], responses=names, apart=apart)
         return replace(self, single=single, apart=apart, **numbers)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the result to one .npz file, whole or not at all.
+        """Write the result to one .npz file, whole or not at all, as NumPy arrays.
 
         Parameters
         ----------
         path : path
             The file.
         """
-        storage.save(path, {field.name: getattr(self, field.name) for field in fields(self)})
+        storage.save(path, self._on_host._fields)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
@@ -261,6 +269,13 @@ class Result(Statistics):
         Returns
         -------
         Result
-            The same, with NumPy arrays.
+            The same in host memory, with NumPy arrays.
         """
         return cls(**storage.load(path))
+
+
+def _host_index(where: Any) -> Any:
+    """An index, parts of which may be arrays on a device, for arrays of the host."""
+    if isinstance(where, tuple):
+        return tuple(map(_host_index, where))
+    return where if place_of(where) == CPU else to_host(where)

@@ -5,7 +5,7 @@ with one axis fewer it has none. Every message names the argument, what came, wh
 and what to do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import arrays
-from gpuols.arrays import NUMPY, Kind
-from gpuols.errors import InputError
+from gpuols.arrays import CUPY, JAX, NUMPY, TORCH, Incoming, Kind
+from gpuols.engines.transfer import at, to_host
+from gpuols.errors import DeviceError, InputError
+from gpuols.places import CPU
+from gpuols.shapes import check_axes, check_rows, check_weights, lead_of
 
 Array = NDArray[np.float64]
 
@@ -37,16 +40,19 @@ class Rows:
         Whether y came without an axis of responses.
     kind : str
         Kind of array the results are to be.
+    place : str
+        Where x, y and weights are: "cpu", NumPy arrays, or "cuda:N", CuPy arrays there.
     terms, responses : tuple of str or None
         Names of the columns of x and y.
     """
 
-    x: NDArray[Any]
-    y: NDArray[Any]
-    weights: NDArray[Any] | None
+    x: Any
+    y: Any
+    weights: Any
     lead: tuple[int, ...]
     single: bool
     kind: Kind
+    place: str
     terms: tuple[str, ...] | None
     responses: tuple[str, ...] | None
 
@@ -81,7 +87,7 @@ class Rows:
         )
 
     @property
-    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+    def arrays(self) -> Iterator[tuple[str, Any]]:
         """The arrays that came, by argument."""
         yield "X", self.x
         yield "y", self.y[..., 0] if self.single else self.y
@@ -106,16 +112,20 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
     Returns
     -------
     Rows
-        The same, as NumPy arrays with an axis of responses.
+        The same, as NumPy arrays or, where they came on a device, CuPy arrays, with an axis of
+        responses.
 
     Raises
     ------
     InputError
         If the shapes don't fit together or a weight is negative.
+    DeviceError
+        If they are not all in one place.
     """
     came = {"X": arrays.read("X", X), "y": arrays.read("y", y)}
     if weights is not None:
         came["weights"] = arrays.read("weights", weights)
+    place = _one_place(came)
     x, responses = came["X"].array, came["y"].array
     if x.ndim < 2:
         raise InputError(
@@ -125,20 +135,22 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
             "for one regressor use X[:, None]",
         )
     single = responses.ndim == x.ndim - 1
-    _check_axes(x, responses)
-    _check_rows(x, responses, single)
+    check_axes(x, responses)
+    check_rows(x, responses, single)
     w = came["weights"].array if weights is not None else None
     if w is not None:
-        _check_weights(w, x.shape[-2])
+        with at(place):
+            check_weights(w, x.shape[-2])
     labels, m = came["y"].labels, 1 if single else responses.shape[-1]
     named = labels if labels and len(labels) == m and x.ndim == 2 else None
     return Rows(
         x=x,
         y=responses[..., None] if single else responses,
         weights=w,
-        lead=_lead(x, responses, w, single),
+        lead=lead_of(x, responses, w, single),
         single=single,
         kind=next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY),
+        place=place,
         terms=read_names(names, came["X"].labels, x.shape[-1]),
         responses=named,
     )
@@ -202,7 +214,7 @@ def read_ridge(ridge: Any, lead: tuple[int, ...], responses: int | None = None) 
     InputError
         If it doesn't broadcast, is negative or not finite.
     """
-    value = arrays.read("ridge", ridge).array.astype(np.float64)
+    value = to_host(arrays.read("ridge", ridge).array).astype(np.float64)
     if not (np.isfinite(value).all() and (value >= 0).all()):
         raise InputError(
             "ridge", "a negative or non-finite penalty", "numbers >= 0", "use ridge=0.0 for none"
@@ -219,72 +231,34 @@ def read_ridge(ridge: Any, lead: tuple[int, ...], responses: int | None = None) 
     return spread if responses is None else np.broadcast_to(spread[..., None], (*lead, responses))
 
 
-def _check_axes(x: NDArray[Any], y: NDArray[Any]) -> None:
-    if y.ndim in (x.ndim - 1, x.ndim):
-        return
-    lead = "..., " if x.ndim > 2 else ""
-    if x.ndim == 2 and y.ndim > 2 and len(y) == len(x):
-        cure = "use y.reshape(len(y), -1) for one column a response"
-    elif y.ndim < x.ndim:
-        cure = "use y[None] to give every X the same y"
-    else:
-        cure = "use X[None] to give X the missing leading axes"
-    raise InputError(
-        "y",
-        f"shape {y.shape} with X of shape {x.shape}",
-        f"({lead}n) for one response or ({lead}n, m) for several",
-        cure,
-    )
-
-
-def _check_rows(x: NDArray[Any], y: NDArray[Any], single: bool) -> None:
-    n, k = x.shape[-2:]
-    came = y.shape[-1] if single else y.shape[-2]
-    if came == n:
-        return
-    if not single and y.shape[-1] == n:
-        cure = "if its rows are responses, use y.T (or X[None] to keep them as rows)"
-    elif came == k:
-        cure = "if the columns of X are rows, use X.T"
-    else:
-        cure = "give X and y the same rows"
-    raise InputError("y", f"{came} rows (shape {y.shape})", f"{n} as in X (shape {x.shape})", cure)
-
-
-def _check_weights(w: NDArray[Any], n: int) -> None:
-    if w.ndim < 1 or w.shape[-1] != n:
-        raise InputError(
-            "weights", f"shape {w.shape}", f"(..., {n}): one a row", "leave out the axis of columns"
-        )
-    lowest = np.fmin.reduce(w, axis=None, initial=0)
-    if lowest < 0:
-        raise InputError(
-            "weights",
-            f"negative values, the lowest {lowest:g}",
-            "inverse variances >= 0",
-            "use zero to leave a row out",
-        )
-
-
-def _lead(
-    x: NDArray[Any], y: NDArray[Any], w: NDArray[Any] | None, single: bool
-) -> tuple[int, ...]:
-    shapes = {"X": x.shape[:-2], "y": y.shape[: -1 if single else -2]}
-    if w is not None:
-        shapes["weights"] = w.shape[:-1]
-    lead: tuple[int, ...] = ()
-    for name, shape in shapes.items():
-        try:
-            lead = np.broadcast_shapes(lead, shape)
-        except ValueError:
-            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise InputError(
+def _one_place(came: Mapping[str, Incoming]) -> str:
+    """Where all the arguments are."""
+    (first, start), *others = came.items()
+    for name, part in others:
+        if part.place != start.place:
+            raise DeviceError(
                 name,
-                f"leading axes {shape} that don't broadcast: {listed}",
-                "the same batch shape, or axes of length 1",
-                "check which axis counts the regressions",
-            ) from None
-    return lead
+                f"an array {_where(part.place)}",
+                f"one {_where(start.place)}, where {first} is",
+                f"use {_moved(name, part, first, start)}",
+            )
+    return start.place
+
+
+def _where(place: str) -> str:
+    return "in host memory" if place == CPU else f"on {place}"
+
+
+def _moved(name: str, part: Incoming, first: str, start: Incoming) -> str:
+    """How its owner brings an array to where the first one is."""
+    if start.place == CPU:
+        calls = {CUPY: f"{name}.get()", TORCH: f"{name}.cpu()", JAX: f"numpy.asarray({name})"}
+        return calls[part.kind]
+    if start.kind == TORCH:
+        return f"torch.as_tensor({name}, device={first}.device)"
+    if start.kind == JAX:
+        return f"jax.device_put({name}, {first}.device)"
+    return f"with {first}.device: {name} = cupy.asarray({name})"
 
 
 def read_names(

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def picker(lead: tuple[int, ...], where: Any) -> Callable[[Array], Array]:
-    """Function that indexes the leading axes L of any array by `where`."""
+def picker(lead: tuple[int, ...], where: Any) -> Callable[[Any], Any]:
+    """Function that indexes the leading axes L of any array by `where`, which is on the host."""
     if isinstance(where, slice) and len(lead) == 1:
         return lambda a: a[where]
     count = math.prod(lead)
     places = np.arange(count).reshape(lead)[where]
 
-    def pick(a: Array) -> Array:
+    def pick(a: Any) -> Any:
         tail = a.shape[len(lead) :]
-        return np.asarray(a.reshape((count, *tail))[places.ravel()].reshape(places.shape + tail))
+        flat = a.reshape((count, *tail))
+        return flat[np.asarray(places.ravel(), like=a)].reshape(places.shape + tail)
 
     return pick
 

@@ -3,6 +3,8 @@
 What has units is computed in those and scaled back at the end; ratios are the same in any units.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ _SQUARES = frozenset({"ssr", "scale", "centered_tss", "uncentered_tss"})
 SCALED = RATIOS | _COEFFICIENTS | _SQUARES
 
 
-def scale_back(name: str, value: Array, units: Units, m: int, intercept: int) -> Array:
+def scale_back(name: str, value: Any, units: Any, m: int, intercept: int) -> Any:
     """Bring a statistic to the caller's units.
 
     Parameters
@@ -39,16 +41,15 @@ def scale_back(name: str, value: Array, units: Units, m: int, intercept: int) ->
     if name in RATIOS:
         return value
     if name in _SQUARES:
-        return np.asarray(np.ldexp(value, exponent_of_squares(units, m)))
+        return np.ldexp(value, exponent_of_squares(units, m))
     columns, responses = units[..., : -m - 1], units[..., -m - 1 : -1]
-    ones = np.zeros((*units.shape[:-1], intercept), units.dtype)
-    columns = np.concatenate([ones, columns], axis=-1)
-    return np.asarray(np.ldexp(value, responses[..., None, :] - columns[..., None]))
+    columns = np.concatenate([np.zeros_like(units[..., :intercept]), columns], axis=-1)
+    return np.ldexp(value, responses[..., None, :] - columns[..., None])
 
 
-def exponent_of_squares(units: Units, m: int) -> NDArray[np.int32]:
+def exponent_of_squares(units: Any, m: int) -> Any:
     """Powers of two of sums of squares of the m responses, L+(m,)."""
-    return np.asarray(2 * units[..., -m - 1 : -1] + units[..., -1:])
+    return 2 * units[..., -m - 1 : -1] + units[..., -1:]
 
 
 def magnitude(weights: Array, units: Units, m: int, intercept: int) -> NDArray[np.int64]:

@@ -56,7 +56,8 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
             const double penalty = GPUOLS_RIDGE ? ridge[base + own] : 0.0;
             const Answers out = {answers + base + own, status + base + own, counts, room,
                                  k + centered, m};
-            solve_one(v, at, penalty, centered, tol, work, out, k, team);
+            const bool solved = factor_design(v, at, penalty, work, k, team);
+            solve_one(v, at, penalty, solved, centered, tol, work, out, k, team);
         }
         __syncthreads();
     }

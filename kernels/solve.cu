@@ -1,8 +1,8 @@
 // solve: sums of chunks to moments and answers, a team of GPUOLS_TEAM threads a regression.
 //
-// The chunks are added in order, compensated, so that however many there are a sum errs by a
-// rounding of its own only. Then the team centres, writes the moments and solves (solve.cuh). What
-// it works with lies in shared memory, or, for many columns, in `spare`.
+// The team adds the chunks, centres, writes the moments and solves (solve.cuh). What it works with
+// lies in shared memory, or, for many columns, in `spare`. Where `factors` are given, `prepare` has
+// done all but the last, and L is there already, by columns.
 //
 // Macros: GPUOLS_TEAM (32: 4 regressions a block, or 128), GPUOLS_RIDGE. Launch: 128 threads;
 // dynamic shared memory of 128 / GPUOLS_TEAM * Room::size doubles unless `spare` is given.
@@ -11,19 +11,13 @@
 
 constexpr int THREADS = 128, TEAMS = THREADS / GPUOLS_TEAM;
 
-// Adds the sums of chunks 1, 2, ... to those of chunk 0; all have the same anchor.
+// L from columns (k, k) to packed rows, its diagonal apart.
 template <class Team>
-__device__ void add_chunks(double* sums, long long chunks, const Layout& at, const Team& team) {
-    const int size = at.size();
-    for (int e = team.lane; e < size; e += Team::SIZE) {
-        if (e >= at.anchor(0) && e < at.mean(0)) continue;
-        double total = sums[e], rest = 0.0;
-        for (long long c = 1; c < chunks; c++) {
-            double error;
-            total = two_sum(total, sums[c * size + e], error);
-            rest = __dadd_rn(rest, error);
-        }
-        sums[e] = __dadd_rn(total, rest);
+__device__ void unpack(const double* columns, double* lower, double* root, int k, const Team& team) {
+    for (int e = team.lane; e < k * k; e += Team::SIZE) {
+        const int j = e / k, i = e % k;
+        if (i > j) lower[packed(i, j)] = columns[e];
+        if (i == j) root[j] = columns[e];
     }
     team.sync();
 }
@@ -32,7 +26,9 @@ extern "C" __global__ void __launch_bounds__(128, 2)
     solve(double* sums,         // (B * chunks, entries); changed
           const double* ridge,  // (B,) or null
           double tol, int centered, int k, int m, long long chunks, long long count,
-          double* spare,        // (B, Room::size) or null
+          double* spare,          // (B, Room::size) or null
+          const double* factors,  // (B, k, k) or null
+          const int* failed,      // (B,) zero where the factor exists
           double* moments,      // (entries, room)
           double* answers,      // (entries, room)
           signed char* status,  // (m, room)
@@ -53,13 +49,20 @@ extern "C" __global__ void __launch_bounds__(128, 2)
          b += (long long)gridDim.x * TEAMS) {
         double* const first = sums + b * chunks * at.size();
         const Moments v = {first, 1};
-        add_chunks(first, chunks, at, team);
-        centre(v, at, centered, team);
-        write_moments(first, 1, 1, at, moments + b, room, team.lane, GPUOLS_TEAM);
         const Room work(spare ? spare + b * Room::size(k) : near + own * Room::size(k), k);
         const Answers out = {answers + b, status + b, counts, room, k + centered, m};
         const double penalty = GPUOLS_RIDGE ? ridge[b] : 0.0;
-        solve_one(v, at, penalty, centered, tol, work, out, k, team);
-        team.sync();
+        bool solved;
+        if (factors) {
+            scale_design(v, at, penalty, work.scale, k, team);
+            unpack(factors + (long long)k * k * b, work.lower, work.root, k, team);
+            solved = failed[b] == 0;
+        } else {
+            add_chunks(first, chunks, at, team);
+            centre(v, at, centered, team);
+            write_moments(first, 1, 1, at, moments + b, room, team.lane, GPUOLS_TEAM);
+            solved = factor_design(v, at, penalty, work, k, team);
+        }
+        solve_one(v, at, penalty, solved, centered, tol, work, out, k, team);
     }
 }

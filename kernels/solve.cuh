@@ -11,8 +11,8 @@
 
 #ifndef GPUOLS_SOLVE_CUH
 #define GPUOLS_SOLVE_CUH
+#include "chunks.cuh"
 #include "cholesky.cuh"
-#include "moments.cuh"
 #include "trust.cuh"
 
 // What a team works with: k numbers each, but k (k + 1) / 2 of `lower`.
@@ -80,13 +80,6 @@ __device__ __forceinline__ double quadratic(const Moments& v, const Layout& at, 
     return team.sum(part);
 }
 
-// a + b = sum + rest, exactly.
-__device__ __forceinline__ double two_sum(double a, double b, double& rest) {
-    const double sum = __dadd_rn(a, b), other = __dsub_rn(sum, a);
-    rest = __dadd_rn(__dsub_rn(a, __dsub_rn(sum, other)), __dsub_rn(b, other));
-    return sum;
-}
-
 // The intercept of response r with slopes b in scaled units, in every thread.
 __device__ __forceinline__ double intercept_of(const Moments& v, const Layout& at,
                                                const double* scale, const double* b, int k, int r) {
@@ -103,22 +96,33 @@ __device__ __forceinline__ double intercept_of(const Moments& v, const Layout& a
     return __dadd_rn(value, rest);
 }
 
+// The powers of two that bring the diagonal of A near one.
+template <class Team>
+__device__ __forceinline__ void scale_design(const Moments& v, const Layout& at, double penalty,
+                                             double* scale, int k, const Team& team) {
+#pragma unroll 1
+    for (int j = team.lane; j < k; j += Team::SIZE)
+        scale[j] = scale_of(__dadd_rn(v[at.product(j, j)], penalty));
+    team.sync();
+}
+
+// Entry of A, j <= i.
+__device__ __forceinline__ double entry_of(const Moments& v, const Layout& at, double penalty,
+                                           const double* scale, int i, int j) {
+    const double entry = v[at.product(i, j)], own = i == j ? penalty : 0.0;
+    return __dmul_rn(__dadd_rn(entry, own), __dmul_rn(scale[i], scale[j]));
+}
+
 // Scales and factors A; whether it is positive definite.
 template <class Team>
 __device__ __forceinline__ bool factor_design(const Moments& v, const Layout& at, double penalty,
                                               const Room& room, int k, const Team& team) {
-#pragma unroll 1
-    for (int j = team.lane; j < k; j += Team::SIZE)
-        room.scale[j] = scale_of(__dadd_rn(v[at.product(j, j)], penalty));
-    team.sync();
+    scale_design(v, at, penalty, room.scale, k, team);
 #pragma unroll 1
     for (int i = team.lane; i < k; i += Team::SIZE)
 #pragma unroll 1
-        for (int j = 0; j <= i; j++) {
-            const double entry = v[at.product(i, j)], own = i == j ? penalty : 0.0;
-            room.lower[packed(i, j)] =
-                __dmul_rn(__dadd_rn(entry, own), __dmul_rn(room.scale[i], room.scale[j]));
-        }
+        for (int j = 0; j <= i; j++)
+            room.lower[packed(i, j)] = entry_of(v, at, penalty, room.scale, i, j);
     team.sync();
     return factor(room.lower, room.root, k, team);
 }
@@ -174,7 +178,6 @@ __device__ __forceinline__ void find_variances(const Moments& v, const Layout& a
 #pragma unroll 1
     for (int j = team.lane; j < k; j += Team::SIZE)
         room.spread[j] = room.variance[j] = inverse_entry(room.lower, room.root, j, j, k);
-    team.sync();
     if (!penalised) return;
 #pragma unroll 1
     for (int j = 0; j < k; j++) {
@@ -286,16 +289,16 @@ __device__ __forceinline__ bool judge(const Moments& v, const Layout& at, const 
     return status != OK && !(design.flaws & LOST) && raw == raw;
 }
 
-// Answers of one regression from its moments.
+// Answers of one regression from its moments, with A scaled and factored in `room`.
 template <class Team>
 __device__ __forceinline__ void solve_one(const Moments& v, const Layout& at, double penalty,
-                                          bool centered, double tol, const Room& room,
+                                          bool solved, bool centered, double tol, const Room& room,
                                           const Answers& out, int k, const Team& team) {
     Design design = {};
+    design.solved = solved;
     design.penalty = penalty;
     design.penalised = GPUOLS_RIDGE && penalty > 0.0;
     design.gamma = rounding(v[ROWS]);
-    design.solved = factor_design(v, at, penalty, room, k, team);
     solve_responses(v, at, centered, room, out, k, team);
     if (centered) reach_mean(v, at, room, k, design, team);
     find_variances(v, at, room, k, design.penalised, team);

@@ -30,6 +30,8 @@ class Scene(NamedTuple):
         Penalty.
     crowded : bool
         Whether a block takes as many regressions at a time as it can.
+    by_library : bool
+        Whether cuSOLVER factors, however few columns there are.
     """
 
     n: int
@@ -43,12 +45,17 @@ class Scene(NamedTuple):
     strange: bool = False
     ridge: float = 0.0
     crowded: bool = False
+    by_library: bool = False
 
     def answer(self) -> list[np.ndarray]:
         """All that the engine gives for it."""
         x, y, weights = self._data()
-        least = mock.patch.object(launches, "_ROUNDS", 0 if self.crowded else launches._ROUNDS)
-        with least, mock.patch.object(launches, "_GRID", 1):
+        limits = {"_GRID": 1}
+        if self.crowded:
+            limits["_ROUNDS"] = 0
+        if self.by_library:
+            limits["_WIDEST_BLOCK"] = 0
+        with mock.patch.multiple(launches, **limits):
             moments, solution, tally = Cuda(0).fit_batch(
                 x,
                 y,
@@ -91,6 +98,8 @@ SCENES = (
     Scene(40, 31, 2, 5),
     Scene(40, 35, 2, 2, ridge=1.0, weighted=True),
     Scene(20, 70, 2, 2, ridge=1.0),
+    Scene(40, 33, 2, 2, by_library=True),
+    Scene(40, 33, 0, 2, centered=False, by_library=True),
 )
 
 

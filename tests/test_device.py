@@ -233,17 +233,17 @@ def test_hidden_devices_are_told(machine, monkeypatch):
     assert_told(DRIVER.format("cudaErrorUnknown: unknown error"))
 
 
-def test_a_device_that_works_has_no_engine_yet(machine):
-    assert device.why_not() == ""
-    with pytest.raises(DeviceError, match="this version of gpuols has no CUDA engine"):
-        engines.choose("cuda:0")
-
-
-def test_an_engine_is_ready_with_the_name_of_its_device(machine, monkeypatch):
+def test_an_engine_is_ready_with_the_name_of_its_device(machine):
     machine.name, machine.memory, machine.count = "NVIDIA H100", 80 << 30, 2
-    monkeypatch.setitem(engines._ENGINES, "cuda", engines.cpu)
     assert gpuols.info().engines["cuda"] == "ready (NVIDIA H100, 80 GiB)"
-    assert engines.choose("cuda") is engines.choose("cuda:1") is engines.cpu
+    assert [engines.choose(name).NAME for name in ("cuda", "cuda:1")] == ["cuda:0", "cuda:1"]
+    assert (
+        engines.choose("auto", "cuda:1").NAME == engines.choose("cuda", "cuda:1").NAME == "cuda:1"
+    )
+    assert engines.choose("auto") is engines.choose("cpu") is engines.cpu
+    for asked in ("cpu", "cuda:0"):
+        with pytest.raises(DeviceError, match=f"'{asked}' with X on cuda:1"):
+            engines.choose(asked, "cuda:1")
     with pytest.raises(DeviceError, match="no CUDA device 2"):
         engines.choose("cuda:2")
     device.forget()
@@ -451,7 +451,7 @@ def test_a_kernel_is_compiled_once_a_device(monkeypatch):
             thread.start()
         for thread in threads:
             thread.join()
-    options = [("-std=c++17", f"-DGPUOLS_REAL={kind}") for kind in ("double", "float")]
+    options = [(*Kernel("scale").options, f"-DGPUOLS_REAL={kind}") for kind in ("double", "float")]
     assert sorted(seen) == sorted((number, told) for number in (0, 1) for told in options)
 
 

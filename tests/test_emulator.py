@@ -185,6 +185,16 @@ extern "C" __global__ void toy(const double* in, double* out) {
 """
 
 
+def test_a_team_s_barriers_are_barriers():
+    text = "team.sync();\nx(); // team.sync();\nif (x) team.sync();"
+    found = list(mutate.removals(text))
+    assert [(line, barrier) for line, barrier, _ in found] == [
+        (1, "team.sync();"),
+        (3, "team.sync();"),
+    ]
+    assert found[1][2].endswith("\nif (x) ;")
+
+
 def test_barriers_are_taken_away_one_at_a_time():
     x = np.arange(64.0)
 

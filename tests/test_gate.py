@@ -40,7 +40,9 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
     listed = {variant.kernel for variant in variants()}
     launched = set()
     monkeypatch.setattr(device, "launch", lambda kernel, *_: launched.add(kernel))
-    sizes = [(n, k, m) for n in (1, 300, 5000) for k in (0, 1, 8, 20, 31, 70, 150) for m in (1, 2)]
+    sizes = [
+        (n, k, m) for n in (1, 300, 5000) for k in (0, 1, 8, 20, 31, 32, 70, 150) for m in (1, 2)
+    ]
     with standin.installed():
         for (n, k, m), real, weighted, drop, penalty in product(
             sizes, (np.float32, np.float64), (False, True), (False, True), (0.0, 1.0)

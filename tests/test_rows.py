@@ -348,12 +348,12 @@ def test_mistakes_are_value_or_type_errors_with_parts(mistake):
 
 @pytest.mark.parametrize(
     ("device", "reason"),
-    [("cuda", "CUDA"), ("cuda:0", "CUDA"), ("cuda:17", "CUDA"), ("cpu:numba", "compiled")],
+    [("cuda", "cuda"), ("cuda:0", "cuda"), ("cuda:17", "cuda"), ("cpu:numba", "compiled")],
 )
 @pytest.mark.parametrize("call", [fit, moments])
 def test_a_device_that_is_not_there_says_why(call, device, reason):
     state = gpuols.info().engines[device.rstrip(":0123456789")]
-    if state == "ready":
+    if state.startswith("ready"):
         pytest.skip(f"{device} is there")
     with pytest.raises(DeviceError) as caught:
         call(X, y, device=device)

@@ -1,6 +1,8 @@
 """The stand-in for CuPy: its arrays and the functions of arrays."""
 
 import importlib
+from copy import copy, deepcopy
+from enum import IntEnum
 
 import numpy as np
 import pytest
@@ -17,6 +19,10 @@ def cupy(request):
 def late():
     with standin.installed():
         yield importlib.import_module("cupy")
+
+
+class Code(IntEnum):
+    GOOD = 0
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,8 @@ def late():
         lambda x: np.add.reduce(x),
         lambda x: np.median(x),
         lambda x: np.linalg.norm(x),
+        lambda x: x == Code.GOOD,
+        lambda x: np.where(x > 0, x, Code.GOOD),
         lambda x: x.set([1.0, 2, 3, 4]),
         lambda x: x.set(np.ones(4, np.float32)),
     ],
@@ -170,3 +178,36 @@ def test_batched_cholesky_and_solve(late):
         cusolver.dpotrfBatched(blas, lower, n, to_a.data.ptr, n, info.data.ptr, 3)
     with pytest.raises(RuntimeError, match="leading"):
         cusolver.dpotrfBatched(handle, lower, n, to_a.data.ptr, 3, info.data.ptr, 3)
+
+
+def test_copies_share_nothing(cupy):
+    with cupy.cuda.Device(0):
+        x = cupy.arange(3.0)
+        for make in (copy, deepcopy):
+            other = make(x)
+            other[0] = 7.0
+            assert x.get().tolist() == [0.0, 1.0, 2.0]
+            assert other.get().tolist() == [7.0, 1.0, 2.0]
+
+
+def test_arrays_are_made_like_others(late):
+    x = late.zeros(4)
+    for made in (np.asarray([0, 2], like=x), np.asarray(x, like=x)):
+        assert isinstance(made, late.ndarray)
+    assert np.asarray([0, 2], like=x).get().tolist() == [0, 2]
+
+
+def test_arrays_are_broadcast_as_views(late):
+    x, y = late.arange(3.0), late.zeros((2, 1))
+    first, second = np.broadcast_arrays(x, y)
+    assert first.shape == second.shape == (2, 3)
+    assert first.data.ptr == x.data.ptr
+    assert second.get().tolist() == np.zeros((2, 3)).tolist()
+
+
+def test_copies_to_the_host_are_counted():
+    with standin.installed() as machine:
+        x = importlib.import_module("cupy").zeros(4)
+        x.get()
+        assert bool((x == 0).all())
+        assert machine.downloads == [32, 1]

@@ -162,9 +162,9 @@ def choose(device: str, place: str = "cpu") -> Engine:
     if place not in ("cpu", wanted):
         raise DeviceError(
             "device",
-            f"{device!r} with arrays on {place}",
-            f"{place!r} or 'auto'",
-            "leave the option out, or copy the arrays over first",
+            f"{device!r} with X on {place}",
+            f"'auto' or {place!r}",
+            'use device="auto", or bring X, y and weights to where they are to be worked on',
         )
     if reason := _why_not(wanted):
         raise DeviceError(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines import device, launches
+from gpuols.engines import device, launches, libraries
 from gpuols.engines.launches import Launch, Shape
 from gpuols.engines.outputs import Outputs
 from gpuols.errors import DeviceError
@@ -114,6 +114,8 @@ class Batch:
         numbers = own + shape.moments + shape.answers + shape.m
         if not shape.fused:
             numbers += shape.chunks * shape.sums + shape.room
+        if shape.by_library:
+            numbers += shape.k * (shape.k + 1)
         affordable = int(_SHARE * device.free_bytes()) // (8 * max(numbers, 1))
         if shape.fused and not self.outputs.on_host and not shape.drop:
             affordable = self.outputs.count
@@ -174,8 +176,16 @@ class Batch:
         _start(launch, count * each, [*rows, np.int64(count), *kind, *sizes, sums])
         launch, spills = launches.solve(shape, device.find(self.number).shared_bytes)
         spare = device.empty((count, shape.room), np.float64) if spills else None
-        options = np.float64(self.tol), *kind, np.int64(shape.chunks), np.int64(count)
-        _start(launch, count, [sums, ridge, *options, spare, *out])
+        lengths = np.int64(shape.chunks), np.int64(count)
+        factors = failed = None
+        if shape.by_library:
+            scale = device.empty((count, shape.k), np.float64)
+            factors = device.empty((count, shape.k, shape.k), np.float64)
+            given = [sums, ridge, *kind, *lengths, scale, factors, out[0], out[-1]]
+            _start(launches.prepare(shape), count, given)
+            failed = libraries.factor(factors)
+        options = np.float64(self.tol), *kind, *lengths
+        _start(launch, count, [sums, ridge, *options, spare, factors, failed, *out])
 
 
 def _start(launch: Launch, tasks: int, arguments: list[Any]) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gpuols.engines import cpu, device
 from gpuols.engines.batches import Batch, lines
 from gpuols.engines.fitted import Looks
+from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.solution import Solution
@@ -66,6 +67,11 @@ class Cuda:
     solve = staticmethod(cpu.solve)
     unscaled_covariance = staticmethod(cpu.unscaled_covariance)
     run = staticmethod(cpu.run)
+
+    def compile_kernel(self, kernel: Kernel) -> None:
+        """Compile a kernel for this device."""
+        with device.on(self.number):
+            device.compile_kernel(kernel)
 
     def fit_batch(
         self,
@@ -148,14 +154,11 @@ class Cuda:
         space: Workspace,
     ) -> Moments:
         """Moments of some regressions, by the NumPy engine; parameters as `cpu.moments_batch`."""
-        with device.on(self.number):
-            every = slice(None)
-            own_x, own_y = x[which, every], y[which, every]
-            own_weights = None if weights is None else weights[which, every]
+        every = slice(None)
         return cpu.moments_batch(
-            own_x,
-            own_y,
-            own_weights,
+            x[which, every],
+            y[which, every],
+            None if weights is None else weights[which, every],
             np.arange(len(which)),
             centered=centered,
             drop=drop,

@@ -24,10 +24,12 @@ OutOfMemory = (MemoryError,)
 
 _SHARED_BYTES = 48 << 10  # what every kernel may use without asking
 _OUT_OF_MEMORY = 2
+_SPECIAL = "cupyx.scipy.special"
 _ANSWER = 7
 
 _functions: dict[tuple[int, Kernel], Any] = {}
-_lock = threading.RLock()
+_compiling: dict[tuple[int, Kernel], threading.RLock] = {}
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Device:
 def namespace() -> Any:
     """CuPy, for its functions of arrays."""
     return importlib.import_module("cupy")
+
+
+def library(name: str) -> Any:
+    """One of the modules beside CuPy that call other libraries."""
+    return importlib.import_module(name)
 
 
 @cache
@@ -188,14 +195,14 @@ def upload(host: NDArray[Any], out: Any = None) -> Any:
         array = array.astype(array.dtype.newbyteorder("="))
     if out is None:
         out = empty(array.shape, array.dtype)
-    with _explained("a copy to the device"):
+    with explained("a copy to the device"):
         out.set(array)
     return out
 
 
 def download(array: Any) -> NDArray[Any]:
     """Copy of a device array (...) in host memory; the current stream is waited for."""
-    with _explained("a copy from the device, or a kernel before it"):
+    with explained("a copy from the device, or a kernel before it"):
         return np.asarray(array.get())
 
 
@@ -229,17 +236,25 @@ def launch(
     given = checked(kernel, arguments, namespace().cuda.runtime.getDevice())
     if grid == 0:
         return
-    with _explained(f"kernel {kernel}"):
+    with explained(f"kernel {kernel}"):
         function = _function(kernel)
         if shared_bytes > max(_SHARED_BYTES, function.max_dynamic_shared_size_bytes):
             function.max_dynamic_shared_size_bytes = shared_bytes
         function((grid,), (block,), given, shared_mem=shared_bytes)
 
 
+def compile_kernel(kernel: Kernel) -> None:
+    """Compile a kernel for the current device, unless that was done; CuPy keeps it on disk."""
+    with explained(f"kernel {kernel}"):
+        _function(kernel)
+
+
 def _function(kernel: Kernel) -> Any:
     cupy = namespace()
     key = cupy.cuda.runtime.getDevice(), kernel
     with _lock:
+        compiling = _compiling.setdefault(key, threading.RLock())
+    with compiling:
         if key not in _functions:
             module = cupy.RawModule(code=kernel.source, options=kernel.options, backend="nvrtc")
             _functions[key] = module.get_function(kernel.name)
@@ -247,7 +262,7 @@ def _function(kernel: Kernel) -> Any:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def explained(what: str) -> Iterator[None]:
     """Turn CuPy's errors into ours."""
     try:
         yield
@@ -275,13 +290,9 @@ def release() -> None:
 
 def betainc(a: Any, b: Any, x: Any) -> Any:
     """Regularised incomplete beta function of device arrays (...)."""
-    return _special().betainc(a, b, x)
+    return library(_SPECIAL).betainc(a, b, x)
 
 
 def gammaln(a: Any) -> Any:
     """Logarithm of the gamma function of a device array (...)."""
-    return _special().gammaln(a)
-
-
-def _special() -> Any:
-    return importlib.import_module("cupyx.scipy.special")
+    return library(_SPECIAL).gammaln(a)

@@ -46,5 +46,5 @@ def hand(array: Any, kind: str) -> Any:
     if kind == "jax":
         jax = sys.modules["jax"]
         if jax.config.jax_enable_x64:
-            return jax.numpy.from_dlpack(namespace().ascontiguousarray(array))
+            return jax.numpy.from_dlpack(array if array.flags.c_contiguous else array.copy())
     return array

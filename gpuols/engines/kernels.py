@@ -157,7 +157,7 @@ def _parameter(declared: str, kernel: str) -> Parameter:
 
 def _inlined(file: str, seen: set[str]) -> str:
     seen.add(file)
-    text = (_folder() / file).read_text(encoding="utf-8")
+    text = _text(file)
     parts = [f'#line 1 "{file}"\n']
     start = 0
     for match in _INCLUDE.finditer(text):
@@ -167,6 +167,10 @@ def _inlined(file: str, seen: set[str]) -> str:
             parts.append(f'{_inlined(match[1], seen)}\n#line {line} "{file}"')
         start = match.end()
     return "".join([*parts, text[start:]])
+
+
+def _text(file: str) -> str:
+    return (_folder() / file).read_text(encoding="utf-8")
 
 
 @cache

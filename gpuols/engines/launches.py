@@ -5,6 +5,7 @@ many regressions a block takes at a time does not reach the numbers.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 from gpuols.engines.kernels import Kernel
 
@@ -15,6 +16,7 @@ _ALONE = 256  # rows of a regression that one warp sums alone
 _WARPS = 8
 _ROUNDS = 16  # of blocks for each multiprocessor, at least, where there are regressions enough
 _WIDEST_WARP = 31  # columns that a warp solves; above, a block does
+_WIDEST_BLOCK = 128  # columns that a block factors; above, cuSOLVER does
 _GRID = 2**31 - 1
 
 # Threads of a block.
@@ -64,6 +66,11 @@ class Shape:
     def fused(self) -> bool:
         """Whether one launch does it all."""
         return self.n <= CHUNK and self.columns <= _WIDEST_GRAM
+
+    @property
+    def by_library(self) -> bool:
+        """Whether cuSOLVER factors."""
+        return self.k > _WIDEST_BLOCK
 
     @property
     def sums(self) -> int:
@@ -157,6 +164,11 @@ def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
     return Launch(kernel, SOLVE, 0 if spills else needed, SOLVE // team), spills
 
 
+def prepare(shape: Shape) -> Launch:
+    """Sums of chunks to the matrices that cuSOLVER factors."""
+    return Launch(Kernel("prepare", (("ridge", int(shape.ridge)),)), SOLVE)
+
+
 def mask(shape: Shape) -> Launch:
     """Which rows count."""
     macros = ("real", shape.real), ("drop", int(shape.drop))
@@ -166,6 +178,26 @@ def mask(shape: Shape) -> Launch:
 def places() -> Launch:
     """Rows for the anchors."""
     return Launch(Kernel("places"), MASK, round=MASK // 32)
+
+
+def every_kernel() -> list[Kernel]:
+    """All kernels that some batch asks for, each once."""
+    found: dict[Kernel, None] = {}
+    flags = (False, True)
+    for real, weighted, drop, ridge in product(("double", "float"), flags, flags, flags):
+        for columns in (*range(8, _WIDEST_GRAM + 1, 8), _WIDEST_GRAM + 1, PANEL + 1):
+            for n in (CHUNK, CHUNK + 1):
+                shape = Shape(n, columns - 1, 1, real, False, weighted or drop, drop, ridge)
+                found |= dict.fromkeys(_kernels_of(shape))
+    return list(found)
+
+
+def _kernels_of(shape: Shape) -> list[Kernel]:
+    masks = [mask(shape), places()] if shape.weighted else []
+    if shape.fused:
+        return [launch.kernel for launch in (*masks, fit_batch(shape, 1, 1))]
+    launches = *masks, sums(shape)[0], prepare(shape), solve(shape, 0)[0]
+    return [launch.kernel for launch in launches]
 
 
 def _rows(shape: Shape) -> tuple[tuple[str, int | str], ...]:

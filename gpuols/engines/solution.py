@@ -77,7 +77,10 @@ class Solution:
 
     def take_responses(self, columns: NDArray[np.int64]) -> Self:
         """Answers to some responses on a design they share, L = ()."""
-        return replace(self, **{name: getattr(self, name)[..., columns] for name in _OF_RESPONSES})
+        own = {name: getattr(self, name) for name in _OF_RESPONSES}
+        return replace(
+            self, **{name: a[..., np.asarray(columns, like=a)] for name, a in own.items()}
+        )
 
     def store_responses(self, columns: Any, part: Self) -> None:
         """Write the answers to some responses into their places, L = ()."""

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines import device, transfer
+from gpuols.places import place_of
+
 
 class Table(Protocol):
     """An array (B, n, ...) that can be read by pieces of its first two axes."""
@@ -72,5 +75,28 @@ class Stacked:
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Piece of the stack."""
         which, *inner = where
+        return np.asarray(self._array[(*self._places(which), *inner)])
+
+    def _places(self, which: Any) -> tuple[NDArray[np.int64], ...]:
+        """Indices along the leading axes of regressions given as a range or one by one."""
         places = np.arange(which.start, which.stop) if isinstance(which, slice) else which
-        return np.asarray(self._array[(*np.unravel_index(places, self._lead), *inner)])
+        return np.unravel_index(places, self._lead)
+
+
+class Fetched(Stacked):
+    """The same of an array on a CUDA device, pieces of which are copied to host memory.
+
+    Parameters
+    ----------
+    array : (..., n, ...)
+        The array, often broadcast.
+    lead : tuple of int
+        Its leading axes.
+    """
+
+    def __getitem__(self, where: Any) -> NDArray[Any]:
+        """Piece of the stack, all of its rows."""
+        which, *_ = where
+        with transfer.at(place_of(self._array)):
+            places = tuple(device.upload(part) for part in self._places(which))
+            return device.download(self._array[places])

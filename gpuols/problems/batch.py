@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.tables import Fetched, Stacked, Table
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
@@ -113,6 +113,8 @@ def _is_masked(rows: Rows, apart: bool) -> bool:
 def _flat(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
     """Array (lead..., inner axes...) as (B, inner axes...), without a copy of the whole."""
     full = np.broadcast_to(array, (*lead, *array.shape[array.ndim - inner :]))
+    if not isinstance(full, np.ndarray):
+        return Fetched(full, lead) if lead else Fetched(full[None], (1,))
     if len(lead) == 1:
         return full
     if not lead:

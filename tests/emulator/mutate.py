@@ -1,14 +1,14 @@
 """Barriers taken away one at a time: is each needed, and who notices?"""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from emulator.build import ORDERS, KernelError
 
 RUNS = tuple((mode, order) for mode in ("check", "fast") for order in ORDERS)
 
-_BARRIER = re.compile(r"(?:__syncthreads|__syncwarp|cp_async_wait<[^>]*>)\([^;]*\);")
+_BARRIER = re.compile(r"(?:__syncthreads|__syncwarp|team\.sync|cp_async_wait<[^>]*>)\([^;]*\);")
 
 
 class Removal(NamedTuple):
@@ -29,7 +29,9 @@ class Removal(NamedTuple):
 
 
 def survey(
-    sources: Mapping[str, str], run: Callable[[Mapping[str, str], str, str], None]
+    sources: Mapping[str, str],
+    run: Callable[[Mapping[str, str], str, str], None],
+    runs: Sequence[tuple[str, str]] = RUNS,
 ) -> list[Removal]:
     """Take away each barrier in turn.
 
@@ -40,6 +42,8 @@ def survey(
     run : callable
         Given sources, a mode and an order, runs the kernels; raises KernelError or AssertionError
         if they are wrong.
+    runs : sequence of (str, str)
+        Modes and orders.
 
     Returns
     -------
@@ -51,10 +55,10 @@ def survey(
     KernelError, AssertionError
         If a run does not pass with all barriers in place.
     """
-    for mode, order in RUNS:
+    for mode, order in runs:
         run(sources, mode, order)
     return [
-        Removal(file, line, barrier, tuple(_complaints({**sources, file: text}, run)))
+        Removal(file, line, barrier, tuple(_complaints({**sources, file: text}, run, runs)))
         for file, whole in sources.items()
         for line, barrier, text in removals(whole)
     ]
@@ -79,9 +83,11 @@ def report(found: list[Removal]) -> str:
 
 
 def _complaints(
-    sources: Mapping[str, str], run: Callable[[Mapping[str, str], str, str], None]
+    sources: Mapping[str, str],
+    run: Callable[[Mapping[str, str], str, str], None],
+    runs: Sequence[tuple[str, str]],
 ) -> Iterator[tuple[str, str]]:
-    for mode, order in RUNS:
+    for mode, order in runs:
         try:
             run(sources, mode, order)
         except (KernelError, AssertionError):

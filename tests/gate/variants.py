@@ -1,12 +1,10 @@
 """Which kernels the gate compiles, each for every shape of problem that it is launched for."""
 
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gpuols.engines import launches
 from gpuols.engines.kernels import Kernel
-from gpuols.engines.launches import CHUNK, Shape
 
 # Compute capabilities, times 10.
 ARCHS = (80, 86, 89, 90, 100, 120)
@@ -35,32 +33,9 @@ class Variant(NamedTuple):
 
 
 _WANTED = dict.fromkeys(("fit_batch", "gram", "panel"), (TENSOR_CORES,))
-_SHARED = 48 << 10  # bytes for a block: how many there are decides nothing about kernels
 
 
 def variants() -> list[Variant]:
     """All of them; each file kernels/*.cu is there."""
-    found = {kernel for shape in _shapes() for kernel in kernels(shape)}
-    listed = [Kernel("probe"), *sorted(found, key=str)]
+    listed = [Kernel("probe"), *sorted(launches.every_kernel(), key=str)]
     return [Variant(kernel, _WANTED.get(kernel.name, ())) for kernel in listed]
-
-
-def kernels(shape: Shape) -> Iterator[Kernel]:
-    """Those that answer a batch of a shape."""
-    if shape.weighted:
-        yield launches.mask(shape).kernel
-        yield launches.places().kernel
-    if shape.fused:
-        yield launches.fit_batch(shape, 1, 1).kernel
-    else:
-        yield launches.sums(shape)[0].kernel
-        yield launches.solve(shape, _SHARED)[0].kernel
-
-
-def _shapes() -> Iterator[Shape]:
-    """The fewest sizes that ask for every kernel, in every kind."""
-    sizes = [*((n, q - 1) for n in (1, CHUNK + 1) for q in (8, 16, 24, 32)), (1, 63), (1, 127)]
-    flags = product((False, True), repeat=3)
-    for (n, k), real, (weighted, drop, ridge) in product(sizes, ("float", "double"), flags):
-        if weighted or not drop:
-            yield Shape(n, k, 1, real, True, weighted, drop, ridge)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from emulator.standin.machine import Memory
+from emulator.standin.machine import Memory, machine
 from emulator.standin.streams import (
     Device,
     ExternalStream,
@@ -55,6 +55,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         raise TypeError(_IMPLICIT)
 
     def get(self, stream=None, order="C", out=None, blocking=True):
+        machine().downloads.append(self.nbytes)
         queue = current_queue() if stream is None else stream._queue
         if out is None:
             out = np.empty(self.shape, self.dtype, order)
@@ -82,6 +83,13 @@ class ndarray:  # noqa: N801 - CuPy's name
 
     def item(self):
         return self.get().item()
+
+    def __copy__(self):
+        return self.copy()
+
+    def __deepcopy__(self, memo):
+        with self.device:
+            return self.copy()
 
     def __len__(self):
         return len(self._host)
@@ -207,8 +215,10 @@ def _plain(value):
     if isinstance(value, ndarray):
         _on_this_device(value)
         return value._host
-    if isinstance(value, np.ndarray):
-        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    if isinstance(value, np.ndarray) or (
+        isinstance(value, int | float) and type(value) not in (bool, int, float, np.float64)
+    ):
+        raise TypeError(f"Unsupported type {type(value)}")
     if isinstance(value, tuple | list):
         return type(value)(_plain(part) for part in value)
     return value

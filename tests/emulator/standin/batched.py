@@ -35,7 +35,7 @@ def dpotrfBatched(handle, uplo, n, Aarray, lda, infoArray, batchSize):  # noqa: 
             matrix[...] = factor
             info[i] = told
 
-    current_queue().push(work, [find_memory(Aarray), find_memory(infoArray)])
+    _do(work)
 
 
 def dtrsmBatched(  # noqa: N802
@@ -59,7 +59,13 @@ def dtrsmBatched(  # noqa: N802
                 diag=diag,
             )
 
-    current_queue().push(work, [find_memory(Aarray), find_memory(Barray)])
+    _do(work)
+
+
+def _do(work):
+    """Work at once: only what was queued before it tells which matrices are meant."""
+    current_queue().run()
+    work()
 
 
 def _check(handle, own, fits):

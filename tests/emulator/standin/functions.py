@@ -5,13 +5,24 @@ import operator
 
 import numpy as np
 
+from emulator.standin import creation
 from emulator.standin.array import compute, ndarray, viewed_or_copied
 
 UFUNCS = (
     *("add", "subtract", "multiply", "true_divide", "divide", "floor_divide", "remainder", "power"),
     *("negative", "positive", "absolute", "sign", "sqrt", "square", "cbrt", "reciprocal", "exp"),
     *("expm1", "exp2", "log", "log1p", "log2", "log10", "hypot", "fmax", "fmin", "maximum"),
-    *("minimum", "isnan", "isinf", "isfinite", "signbit", "copysign", "nextafter", "ldexp"),
+    *(
+        "minimum",
+        "arctan2",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "signbit",
+        "copysign",
+        "nextafter",
+        "ldexp",
+    ),
     *("logical_and", "logical_or", "logical_not", "logical_xor", "bitwise_and", "bitwise_or"),
     *("bitwise_xor", "invert", "left_shift", "right_shift", "equal", "not_equal", "less"),
     *("less_equal", "greater", "greater_equal", "rint", "floor", "ceil", "trunc"),
@@ -158,7 +169,13 @@ def namespace():
     """Everything here by name, as `cupy.NAME`."""
     names = {name: _ufunc(name) for name in UFUNCS}
     names |= {name: _function(name, text, _view) for name, text in VIEWS.items()}
-    return names | {name: _function(name, text, compute) for name, text in FUNCTIONS.items()}
+    names |= {name: _function(name, text, compute) for name, text in FUNCTIONS.items()}
+    return {**names, "broadcast_arrays": broadcast_arrays}
+
+
+def broadcast_arrays(*args):
+    shape = np.broadcast_shapes(*(part.shape for part in args))
+    return tuple(_view(np.broadcast_to, part, shape) for part in args)
 
 
 _NAMESPACE = namespace()
@@ -174,6 +191,8 @@ def _through_ufunc(self, ufunc, method, *inputs, **kwargs):
 
 
 def _through_function(self, func, types, args, kwargs):
+    if func is np.asarray:
+        return creation.asarray(*args, **kwargs)
     if func.__name__ not in _NAMESPACE or func.__module__ != "numpy":
         raise TypeError(f"the stand-in for CuPy has no {func.__module__}.{func.__name__}")
     return _NAMESPACE[func.__name__](*args, **kwargs)

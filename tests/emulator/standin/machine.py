@@ -90,6 +90,8 @@ class Machine:
         Kernel, device, grid, block and dynamic shared memory of all launches so far.
     modules : list of emulator.build.Module
         What was compiled so far.
+    downloads : list of int
+        Bytes of each copy to the host so far, single numbers too.
     """
 
     count: int = 1
@@ -105,6 +107,7 @@ class Machine:
     idle: bool = False
     launches: list = field(default_factory=list)
     modules: list = field(default_factory=list)
+    downloads: list = field(default_factory=list)
     live: dict = field(default_factory=dict)
     pooled: dict = field(default_factory=dict)
     memories: dict = field(default_factory=weakref.WeakValueDictionary)

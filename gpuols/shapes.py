@@ -1,0 +1,84 @@
+"""Shapes: whether those of X, y and weights fit together, and what to do where they don't."""
+
+from typing import Any
+
+import numpy as np
+
+from gpuols.errors import InputError
+
+
+def check_axes(x: Any, y: Any) -> None:
+    """Refuse y that has neither as many axes as X (..., n, k) nor one fewer."""
+    if y.ndim in (x.ndim - 1, x.ndim):
+        return
+    lead = "..., " if x.ndim > 2 else ""
+    if x.ndim == 2 and y.ndim > 2 and len(y) == len(x):
+        cure = "use y.reshape(len(y), -1) for one column a response"
+    elif y.ndim < x.ndim:
+        cure = "use y[None] to give every X the same y"
+    else:
+        cure = "use X[None] to give X the missing leading axes"
+    raise InputError(
+        "y",
+        f"shape {y.shape} with X of shape {x.shape}",
+        f"({lead}n) for one response or ({lead}n, m) for several",
+        cure,
+    )
+
+
+def check_rows(x: Any, y: Any, single: bool) -> None:
+    """Refuse X (..., n, k) and y (..., n), or (..., n, m) unless single, of different rows."""
+    n, k = x.shape[-2:]
+    came = y.shape[-1] if single else y.shape[-2]
+    if came == n:
+        return
+    if not single and y.shape[-1] == n:
+        cure = "if its rows are responses, use y.T (or X[None] to keep them as rows)"
+    elif came == k:
+        cure = "if the columns of X are rows, use X.T"
+    else:
+        cure = "give X and y the same rows"
+    raise InputError("y", f"{came} rows (shape {y.shape})", f"{n} as in X (shape {x.shape})", cure)
+
+
+def check_weights(w: Any, n: int) -> None:
+    """Refuse weights that are not (..., n), or of which one is negative."""
+    if w.ndim < 1 or w.shape[-1] != n:
+        raise InputError(
+            "weights", f"shape {w.shape}", f"(..., {n}): one a row", "leave out the axis of columns"
+        )
+    lowest = _lowest(w)
+    if lowest < 0:
+        raise InputError(
+            "weights",
+            f"negative values, the lowest {lowest:g}",
+            "inverse variances >= 0",
+            "use zero to leave a row out",
+        )
+
+
+def _lowest(w: Any) -> float:
+    """The lowest weight, or zero; NaN is no weight."""
+    if isinstance(w, np.ndarray):
+        return float(np.fmin.reduce(w, axis=None, initial=0))
+    return float(np.where(w < 0, w, 0.0).min()) if w.size else 0.0
+
+
+def lead_of(x: Any, y: Any, w: Any, single: bool) -> tuple[int, ...]:
+    """Leading axes of X (..., n, k), y (..., n) or (..., n, m), and weights (..., n), broadcast."""
+    shapes = {"X": x.shape[:-2], "y": y.shape[: -1 if single else -2]}
+    if w is not None:
+        shapes["weights"] = w.shape[:-1]
+    lead: tuple[int, ...] = ()
+    for name, shape in shapes.items():
+        try:
+            lead = np.broadcast_shapes(lead, shape)
+        except ValueError:
+            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise InputError(
+                name,
+                f"leading axes {shape} that don't broadcast: {listed}",
+                "the same batch shape, or axes of length 1",
+                "check which axis counts the regressions",
+            ) from None
+    return lead

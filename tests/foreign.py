@@ -1,0 +1,77 @@
+"""Arrays on CUDA devices of libraries that need a GPU to make some: as far as gpuols looks."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+KINDS = ("cupy", "torch", "jax")
+
+
+class Foreign:
+    """An array of another library, which tells of itself by DLPack."""
+
+    def __init__(self, array):
+        self.array = array
+        self.shape, self.size = array.shape, array.size
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+class Tensor(Foreign):
+    """A tensor of torch."""
+
+    def __init__(self, array, requires_grad=False, dtype=None):
+        super().__init__(array)
+        self.requires_grad = requires_grad
+        self.dtype = f"torch.{array.dtype}" if dtype is None else dtype
+
+    @property
+    def device(self):
+        return SimpleNamespace(type="cuda", index=self.array.device.id)
+
+
+class Array(Foreign):
+    """An array of JAX."""
+
+    def __init__(self, array, dtype=None):
+        super().__init__(array)
+        self.dtype = array.dtype if dtype is None else dtype
+
+    def devices(self):
+        return [SimpleNamespace(platform="gpu")]
+
+
+class Interface:
+    """An array that has CUDA's array interface only."""
+
+    def __init__(self, array):
+        self.shape, self.__cuda_array_interface__ = array.shape, array.__cuda_array_interface__
+
+
+Tensor.__module__, Array.__module__ = "torch", "jaxlib"
+MAKERS = {"cupy": lambda array: array, "torch": Tensor, "jax": Array}
+
+
+def install(monkeypatch, x64=True):
+    """Put in the place of torch and JAX what hands out these."""
+    config = SimpleNamespace(jax_enable_x64=x64)
+    for name, contents in {
+        "torch": {"from_dlpack": Tensor},
+        "jax": {"config": config, "numpy": SimpleNamespace(from_dlpack=Array)},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(contents)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def inside(value):
+    """The device array that one of any kind is."""
+    return value.array if isinstance(value, Foreign) else value
+
+
+def kind_of(value):
+    """Which library an array is of."""
+    return {Tensor: "torch", Array: "jax"}.get(type(value), type(value).__module__)
