@@ -124,6 +124,19 @@ __device__ __forceinline__ void cp_async_wait() {}
 
 #endif
 
+// A value as a double, exactly. CuPy has the compiler take tiny floats for zero; PTX of its own does
+// not.
+__device__ __forceinline__ double widened(double value) { return value; }
+__device__ __forceinline__ double widened(float value) {
+#if GPUOLS_PTX(0)
+    double wide;
+    asm("cvt.f64.f32 %0, %1;" : "=d"(wide) : "f"(value));
+    return wide;
+#else
+    return value;
+#endif
+}
+
 // The sum over groups of WIDTH lanes, in every lane, by the same tree whatever the values.
 template <int WIDTH = 32>
 __device__ __forceinline__ double warp_sum(double value) {

@@ -106,7 +106,7 @@ struct Reader {
             for (int j = 0; j < TILES; j++) {
                 z[u][j] = 0.0;
                 if (here[j] && w[u] != 0.0)
-                    z[u][j] = __dsub_rn(double(column[j][row * step[j]]), shift[j]);
+                    z[u][j] = __dsub_rn(widened(column[j][row * step[j]]), shift[j]);
             }
         }
 #pragma unroll

@@ -69,7 +69,7 @@ struct Table {
         if (n == 0 || rows[0] < 0) return 0.0;
         double value[3];
 #pragma unroll
-        for (int i = 0; i < 3; i++) value[i] = double(column(c)[rows[i] * row(c)]);
+        for (int i = 0; i < 3; i++) value[i] = widened(column(c)[rows[i] * row(c)]);
         if (value[0] != value[0] || value[1] != value[1] || value[2] != value[2])
             return value[0] + value[1] + value[2];
         const double low = fmin(value[0], value[1]), high = fmax(value[0], value[1]);

@@ -122,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
                 const int row = first + threadIdx.x / WIDTH + e * APART;
                 bool counts = here && row < length;
                 if (GPUOLS_WEIGHTED && counts) counts = weight[row * weight_row] != 0.0;
-                carried[e] = counts ? __dsub_rn(double(column[row * step]), shift) : 0.0;
+                carried[e] = counts ? __dsub_rn(widened(column[row * step]), shift) : 0.0;
             }
             if (GPUOLS_WEIGHTED && threadIdx.x < STAGE) {
                 const int row = first + threadIdx.x;

@@ -74,6 +74,8 @@ def _complaints(variant: Variant, arch: int, found: Measured, caps: Caps) -> Ite
     for wanted in variant.wanted:
         if not any(name.startswith(wanted[arch]) for name in found.instructions):
             yield f"no {wanted[arch]} in its PTX"
+    for flushing in (name for name in found.instructions if name.startswith("cvt.ftz")):
+        yield f"takes tiny numbers for zero: {flushing}"
     name = variant.kernel.name
     if list(found.entries) != [name]:
         yield f'holds the kernels {sorted(found.entries)}, must hold extern "C" {name} alone'

@@ -94,6 +94,7 @@ BROKEN = {
     ),
     "no tensor cores": Broken("no mma.sync.* in its PTX", toy("y[t] = x[t] + n;", TENSOR_CORES)),
     "no copies": Broken("no cp.async.c in its PTX", toy("y[t] = x[t] + n;", ASYNC_COPIES)),
+    "tiny floats": Broken("takes tiny numbers for zero", toy("y[t] = x[t] + float(n);")),
     "error": Broken(r'does not compile\ntoy.cu\(5\): error: .*"oops"', toy("y[t] = oops;")),
     "warning": Broken(r'toy.cu\(5\): warning .*"idle"', toy("int idle; y[t] = x[t] + n;")),
     "second kernel": Broken(
