@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import gpuols
+from gpuols.engines.transfer import to_host
 
 EXACTLY = ("status", "nobs", "rank")
 TO_THE_BOUND = ("params", "bse")
@@ -24,31 +25,35 @@ def disagreements(found: gpuols.Result, expected: gpuols.Result) -> list[str]:
 
 def _complaints(found: gpuols.Result, expected: gpuols.Result) -> Iterator[str]:
     for name in EXACTLY:
-        mine, theirs = (np.asarray(getattr(result, name)) for result in (found, expected))
+        mine, theirs = (_read(result, name) for result in (found, expected))
         if not np.array_equal(mine, theirs):
             yield f"{name}: {_first(mine, theirs, mine != theirs)}"
     for name in TO_THE_BOUND:
         yield from _beyond_bounds(name, found, expected)
     for name in CLOSELY:
-        mine, theirs = (_trusted(result, getattr(result, name)) for result in (found, expected))
+        mine, theirs = (_trusted(result, name) for result in (found, expected))
         yield from _apart(name, mine, theirs, 1e-9 * np.abs(theirs))
 
 
 def _beyond_bounds(name: str, found: gpuols.Result, expected: gpuols.Result) -> Iterator[str]:
-    bounds = np.asarray(found.error_bound) + np.asarray(expected.error_bound)
+    bounds = _read(found, "error_bound") + _read(expected, "error_bound")
     bounds = bounds[..., None] if found.single else bounds[..., None, :]
-    mine, theirs = (np.asarray(getattr(result, name)) for result in (found, expected))
+    mine, theirs = (_read(result, name) for result in (found, expected))
     size = np.abs(theirs)
     if name == "params":
-        size = np.fmax(size, np.asarray(expected.bse))
+        size = np.fmax(size, _read(expected, "bse"))
     with np.errstate(invalid="ignore"):
         allowed = np.where(np.isinf(bounds), np.inf, bounds * size)
     yield from _apart(name, mine, theirs, allowed)
 
 
-def _trusted(result: gpuols.Result, array: np.ndarray) -> np.ndarray:
+def _read(result: gpuols.Result, name: str) -> np.ndarray:
+    return np.asarray(to_host(getattr(result, name)))
+
+
+def _trusted(result: gpuols.Result, name: str) -> np.ndarray:
     """Numbers whose error bound says that they have digits; NaN for others."""
-    return np.where(np.asarray(result.error_bound) < 1e-3, np.asarray(array), np.nan)
+    return np.where(_read(result, "error_bound") < 1e-3, _read(result, name), np.nan)
 
 
 def _apart(name: str, mine: np.ndarray, theirs: np.ndarray, allowed: np.ndarray) -> Iterator[str]:
