@@ -254,6 +254,12 @@ def test_groups_are_refused_in_words():
         gpuols.fit_groups(np.ones((6, 1)), np.ones(6), [0, 0, 0, 1, 1, 1], device="cuda")
 
 
+def test_moments_are_not_solved_on_a_device():
+    moments = gpuols.moments(np.eye(5, 2), np.arange(5.0))
+    with pytest.raises(DeviceError, match=r"moments, which are small.*leave the option out"):
+        gpuols.fit_moments(moments, device="cuda")
+
+
 def test_inputs_are_left_alone():
     X, y, weights = Case("read-only", gauss(40, 4, (3,))).data()
     before = X.copy(), y.copy()
