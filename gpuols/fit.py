@@ -38,7 +38,8 @@ def fit(
     Parameters
     ----------
     X : (..., n, k)
-        Regressors: n rows, k columns. NumPy, torch or JAX arrays, lists or data frames.
+        Regressors: n rows, k columns. NumPy, torch, JAX or CuPy arrays, lists or data frames.
+        What lives on a CUDA device stays there, and so do the results: X, y and weights together.
     y : (..., n) or (..., n, m)
         Responses.
     weights : (..., n), optional
@@ -65,7 +66,10 @@ def fit(
         after the intercept; "min_norm": all coefficients, of the shortest slopes; "nan": all of
         the regression's coefficients are NaN; "raise": an error, after all is computed.
     device : str
-        "auto", "cpu", "cpu:numpy"; an engine that can't be had raises, saying why.
+        "auto": where the data is, the CPU for data in host memory; "cpu", "cpu:numpy"; "cuda",
+        "cuda:1": data in host memory is copied over, and the results are copied back. A device
+        fits batches; what its error bound rejects is solved again on the CPU, and
+        `Result.engine` says so. An engine that can't be had raises, saying why.
     batch_size : int, optional
         Regressions worked on together, instead of what a memory budget of 256 MiB allows.
     progress : bool or callable

@@ -128,10 +128,9 @@ def t_quantile_where(probability: float, df: Any) -> Any:
     D
         As `t_quantile`.
     """
-    known = np.where(df > 0, df, -1.0)
-    distinct = np.unique(known)
+    distinct = np.unique(df)
     found = to_place(t_quantile(probability, to_host(distinct)), place_of(df))
-    return found[np.searchsorted(distinct, known)]
+    return found[np.searchsorted(distinct, df)]
 
 
 def f_pvalues(f: Any, df_num: Any, df_den: Any) -> Any:

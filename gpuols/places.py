@@ -1,6 +1,5 @@
 """Where an array lives, without importing any library that is not imported yet."""
 
-import sys
 from typing import Any
 
 CPU = "cpu"
@@ -33,22 +32,3 @@ def place_of(value: Any) -> str:
 def number_of(place: str) -> int:
     """Number of the CUDA device that "cuda:N" names."""
     return int(place.removeprefix("cuda:"))
-
-
-def stream_of(value: Any) -> int | None:
-    """Stream on which an array's library goes on working with it.
-
-    Parameters
-    ----------
-    value : object
-        Anything.
-
-    Returns
-    -------
-    int or None
-        Address of torch's current stream for a torch tensor on a CUDA device; None for others,
-        which are waited for as they are read.
-    """
-    if type(value).__module__.partition(".")[0] != "torch" or place_of(value) == CPU:
-        return None
-    return int(sys.modules["torch"].cuda.current_stream(value.device).cuda_stream)

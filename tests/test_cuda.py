@@ -59,6 +59,32 @@ def is_wide(case: Case) -> bool:
     return columns and one and case.options.get("missing") != "drop"
 
 
+def upload(array: np.ndarray | None):
+    """Array on the device, its strides those that it has on the host."""
+    if array is None or not array.size:
+        return array if array is None else device.upload(array)
+    order = np.argsort([-abs(step) for step in array.strides], kind="stable")
+    repeated = tuple(slice(None, 1) if step == 0 else slice(None) for step in array.strides)
+    backwards = tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)
+    stored = device.upload(
+        np.ascontiguousarray(array[repeated][backwards].transpose(*order.tolist()))
+    )
+    there = stored.transpose(*np.argsort(order).tolist())[backwards]
+    return np.broadcast_to(there, array.shape)
+
+
+@every_case
+def test_every_case_on_the_device_is_answered_there(case):
+    if is_wide(case):
+        return
+    X, y, weights = case.data()
+    expected = gpuols.fit(X, y, weights=weights, **case.options)
+    given = [upload(array) for array in (X, y, weights)]
+    found = gpuols.fit(given[0], given[1], weights=given[2], **case.options)
+    assert (found.kind, found.place) == ("cupy", "cuda:0")
+    assert disagreements(found, expected) == []
+
+
 @every_case
 def test_every_case_is_answered_as_by_the_cpu(case):
     if is_wide(case):
@@ -226,6 +252,12 @@ def test_progress_is_reported():
 def test_groups_are_refused_in_words():
     with pytest.raises(DeviceError, match=r"groups of rows.*fit regressions of equal size"):
         gpuols.fit_groups(np.ones((6, 1)), np.ones(6), [0, 0, 0, 1, 1, 1], device="cuda")
+
+
+def test_moments_are_not_solved_on_a_device():
+    moments = gpuols.moments(np.eye(5, 2), np.arange(5.0))
+    with pytest.raises(DeviceError, match=r"moments, which are small.*leave the option out"):
+        gpuols.fit_moments(moments, device="cuda")
 
 
 def test_inputs_are_left_alone():

@@ -278,14 +278,11 @@ def test_a_device_is_current_within():
             stream = cuda.Stream(non_blocking=True)
             with device.on(0):
                 assert device.zeros((3,), float).device.id == 0
-            with device.on(1, stream.ptr):
-                assert cuda.get_current_stream() == stream
+            with stream:
                 x = device.upload(np.ones(3))
-                with device.on(1, 0):
-                    assert cuda.get_current_stream() == cuda.Stream.null
             assert x.device.id == 1
             assert np.isnan(device.download(x)).all(), "nobody waited for the stream"
-            with device.on(1, stream.ptr):
+            with stream:
                 np.testing.assert_array_equal(device.download(x), 1)
         assert cuda.runtime.getDevice() == 0
 

@@ -170,6 +170,16 @@ def test_jax_without_x64_gets_float64_of_cupy(machine, monkeypatch):
     assert (foreign.kind_of(found), found.dtype) == ("cupy", np.float64)
 
 
+@kinds
+@pytest.mark.parametrize("number", [0, 1])
+def test_copies_go_between_the_host_and_any_device(machine, kind, number):
+    array = normal(3, 2)
+    found = transfer.to_place(array, f"cuda:{number}")
+    assert found.device.id == number
+    np.testing.assert_array_equal(transfer.to_host(foreign.MAKERS[kind](found)), array)
+    assert transfer.to_host(array) is transfer.to_place(array, "cpu") is array
+
+
 # Rows
 
 SHAPES = {

@@ -82,7 +82,6 @@ def test_nothing_is_imported_to_tell_a_place(monkeypatch):
     for name in ("cupy", "torch", "jax"):
         monkeypatch.setitem(sys.modules, name, None)
     assert places.place_of(np.ones(3)) == "cpu"
-    assert places.stream_of(np.ones(3)) is None
 
 
 @pytest.mark.parametrize("kind", [Foreign, Tensor, Interface])
@@ -111,20 +110,6 @@ def test_an_array_is_adopted_when_it_is_ready(two, kind):
         late.stream = there
     with here:
         np.testing.assert_array_equal(device.download(exchange.adopt(late)), 1)
-
-
-def test_torch_has_a_stream_and_others_have_not(two, monkeypatch):
-    streams = {0: 4096, 1: 8192}
-
-    def current_stream(of):
-        return SimpleNamespace(cuda_stream=streams[of.id])
-
-    library(monkeypatch, "torch", cuda=SimpleNamespace(current_stream=current_stream))
-    x = device.zeros((3,), float)
-    with device.on(1):
-        y = device.zeros((3,), float)
-    assert [places.stream_of(Tensor(v)) for v in (x, y)] == [4096, 8192]
-    assert [places.stream_of(v) for v in (x, Foreign(x), Nowhere())] == [None, None, None]
 
 
 def test_arrays_are_handed_back(two, monkeypatch):

@@ -37,7 +37,7 @@ class Engine(Protocol):
         """Rows to answers at once."""
 
     def check(self, problem: str) -> None:
-        """Raise a DeviceError if the engine can't fit a problem, "batch", "shared" or "groups"."""
+        """Raise a DeviceError if the engine can't fit "shared" designs, "groups" or "moments"."""
 
     def at_work(self) -> AbstractContextManager[Any]:
         """Context in which the arrays that the engine hands out can be used."""

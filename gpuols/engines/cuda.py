@@ -35,6 +35,7 @@ _REFUSED = {
         "one design with many responses",
         "give the responses as rows, gpuols.fit(X[None], Y.T)",
     ),
+    "moments": ("moments, which are small", "leave the option out"),
     "groups": ("groups of rows", "fit regressions of equal size with gpuols.fit"),
 }
 
@@ -168,7 +169,7 @@ class Cuda:
         )
 
     def check(self, problem: str) -> None:
-        """Raise if the engine can't fit a problem, "batch", "shared" or "groups"."""
+        """Raise if the engine can't fit a problem; those of `gpuols.engines.Engine.check`."""
         if problem in _REFUSED:
             came, remedy = _REFUSED[problem]
             raise DeviceError(

@@ -173,7 +173,9 @@ def rejected(moments: Moments, solution: Solution, tol: float) -> NDArray[np.boo
     k = moments.k
     missing = np.isnan(moments.raw)
     lost = missing[..., :k].any(axis=-1, keepdims=True) | missing[..., k:]
-    known = (solution.status == Status.OK) | (solution.status == Status.RANK_DEFICIENT)
+    # CuPy knows no enumerations.
+    fine, deficient = int(Status.OK), int(Status.RANK_DEFICIENT)
+    known = (solution.status == fine) | (solution.status == deficient)
     rejected: NDArray[np.bool_] = ~(known & (solution.error_bound <= tol)) & ~lost
     return rejected
 
