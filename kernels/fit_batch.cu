@@ -4,9 +4,8 @@
 // (gram.cuh), which leaves its sums in shared memory; then TEAM lanes centre and solve each. Blocks
 // go on with further rounds until none is left.
 //
-// Macros: GPUOLS_REAL (float or double), GPUOLS_TILES (columns over 8, 1 to 4), GPUOLS_WEIGHTED,
-// GPUOLS_RIDGE. Launch: 256 threads; dynamic shared memory of round * Layout::size and round *
-// Room::size doubles.
+// Macros: GPUOLS_REAL (float or double), GPUOLS_TILES (columns over 8, 1 to 4), GPUOLS_WEIGHTED.
+// Launch: 256 threads; dynamic shared memory of round * Layout::size and round * Room::size doubles.
 
 #include "gram.cuh"
 #include "solve.cuh"
@@ -53,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
         __syncthreads();
         write_moments(slots, round, here, at, moments + base, room, threadIdx.x, 256);
         if (own < here) {
-            const double penalty = GPUOLS_RIDGE ? ridge[base + own] : 0.0;
+            const double penalty = ridge ? ridge[base + own] : 0.0;
             const Answers out = {answers + base + own, status + base + own, counts, room,
                                  k + centered, m};
             const bool solved = factor_design(v, at, penalty, work, k, team);

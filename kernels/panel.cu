@@ -1,10 +1,10 @@
 // panel: sums over the chunks of regressions of any number of columns, with tensor cores.
 //
 // Columns form panels of 64. A block of 4 warps takes one chunk of CHUNK rows of one regression and
-// one pair of panels, of which it needs the lower triangle if they are the same. Rows go through
-// registers, where they are shifted by the anchor, into shared memory, STAGE at a time, while the
-// stage before is multiplied; a warp owns a few tiles of 16 x 8 products. No two blocks and no two
-// warps write the same sum.
+// one pair of panels, of which it needs the lower triangle if they are the same; panels of responses
+// alone are paired with those of X and with themselves. Rows go through registers, where they are
+// shifted by the anchor, into shared memory, STAGE at a time, while the stage before is multiplied; a
+// warp owns a few tiles of 16 x 8 products. No two blocks and no two warps write the same sum.
 //
 // A run of RUN rows goes into one accumulator, runs into a second: 128 + 32 additions at most.
 //
@@ -85,16 +85,23 @@ extern "C" __global__ void __launch_bounds__(128, 2)
     SHARED_ARRAY(double, weighing, 2 * STAGE);
     const Layout at = {k, m};
     const int lane = threadIdx.x % 32, q = k + m;
-    const int panels = (q + PANEL - 1) / PANEL, pairs = panels * (panels + 1) / 2;
+    const int panels = (q + PANEL - 1) / PANEL, own_panels = (k + PANEL - 1) / PANEL;
+    const int triangle = own_panels * (own_panels + 1) / 2;
+    const int pairs = triangle + (panels - own_panels) * (own_panels + 1);
     const long long chunks = (rows + CHUNK - 1) / CHUNK > 0 ? (rows + CHUNK - 1) / CHUNK : 1;
 
     for (long long task = blockIdx.x; task < count * chunks * pairs; task += gridDim.x) {
         const long long item = task / pairs, b = item / chunks, start = item % chunks * CHUNK;
         const int length = rows - start < CHUNK ? int(rows - start) : CHUNK;
-        int upper = 0, lower = int(task % pairs);
-        while (lower > upper) lower -= ++upper;
+        const int pair = int(task % pairs), beyond = pair - triangle;
+        int upper = 0, lower = pair;
+        if (beyond < 0) {
+            while (lower > upper) lower -= ++upper;
+        } else {
+            upper = own_panels + beyond / (own_panels + 1);
+            lower = beyond % (own_panels + 1) < own_panels ? beyond % (own_panels + 1) : upper;
+        }
         const bool same = upper == lower;
-        if (!same && PANEL * lower >= k) continue;  // products of two responses
         const Moments v = {sums + item * at.size(), 1};
         const Table<GPUOLS_REAL> table = {x + b * x_step, y + b * y_step, of(weights, weight_step, b),
                                           of(places, 1, b), place_step, x_row, x_column, y_row, y_column,

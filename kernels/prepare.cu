@@ -1,7 +1,7 @@
 // prepare: sums of chunks to moments and to the scaled matrices A that cuSOLVER factors, a block a
 // regression; `solve` goes on from the factors.
 //
-// Macro: GPUOLS_RIDGE. Launch: 128 threads, no dynamic shared memory.
+// Launch: 128 threads, no dynamic shared memory.
 
 #include "solve.cuh"
 
@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         add_chunks(first, chunks, at, team);
         centre(v, at, centered, team);
         write_moments(first, 1, 1, at, moments + b, room, team.lane, team.SIZE);
-        const double penalty = GPUOLS_RIDGE ? ridge[b] : 0.0;
+        const double penalty = ridge ? ridge[b] : 0.0;
         double* const own = scale + b * k;
         scale_design(v, at, penalty, own, k, team);
         for (int e = team.lane; e < k * k; e += team.SIZE)

@@ -4,8 +4,8 @@
 // lies in shared memory, or, for many columns, in `spare`. Where `factors` are given, `prepare` has
 // done all but the last, and L is there already, by columns.
 //
-// Macros: GPUOLS_TEAM (32: 4 regressions a block, or 128), GPUOLS_RIDGE. Launch: 128 threads;
-// dynamic shared memory of 128 / GPUOLS_TEAM * Room::size doubles unless `spare` is given.
+// Macro: GPUOLS_TEAM (32: 4 regressions a block, or 128). Launch: 128 threads; dynamic shared memory
+// of 128 / GPUOLS_TEAM * Room::size doubles unless `spare` is given.
 
 #include "solve.cuh"
 
@@ -51,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         const Moments v = {first, 1};
         const Room work(spare ? spare + b * Room::size(k) : near + own * Room::size(k), k);
         const Answers out = {answers + b, status + b, counts, room, k + centered, m};
-        const double penalty = GPUOLS_RIDGE ? ridge[b] : 0.0;
+        const double penalty = ridge ? ridge[b] : 0.0;
         bool solved;
         if (factors) {
             scale_design(v, at, penalty, work.scale, k, team);

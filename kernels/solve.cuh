@@ -297,7 +297,7 @@ __device__ __forceinline__ void solve_one(const Moments& v, const Layout& at, do
     Design design = {};
     design.solved = solved;
     design.penalty = penalty;
-    design.penalised = GPUOLS_RIDGE && penalty > 0.0;
+    design.penalised = penalty > 0.0;
     design.gamma = rounding(v[ROWS]);
     solve_responses(v, at, centered, room, out, k, team);
     if (centered) reach_mean(v, at, room, k, design, team);

@@ -117,8 +117,8 @@ def test_any_number_of_rows(n, k):
         assert disagreements(*fit_both(data, add_intercept=True)) == []
 
 
-@pytest.mark.parametrize("m", [1, 2, 7, 30, 70])
-@pytest.mark.parametrize("k", [0, 1, 12, 70])
+@pytest.mark.parametrize("m", [1, 2, 7, 30, 70, 150])
+@pytest.mark.parametrize("k", [0, 1, 12, 64, 70])
 def test_any_number_of_responses(k, m):
     data = Case(f"k={k}, m={m}", gauss(k + 40, k, (3,), m)).data()
     assert disagreements(*fit_both(data, add_intercept=True)) == []
@@ -254,6 +254,12 @@ def test_groups_are_refused_in_words():
         gpuols.fit_groups(np.ones((6, 1)), np.ones(6), [0, 0, 0, 1, 1, 1], device="cuda")
 
 
+def test_more_products_than_can_be_numbered_are_refused():
+    x, y = np.zeros((1, 2, 50_000), np.float32), np.zeros((1, 2))
+    with pytest.raises(DeviceError, match=r"50,000 columns and 1 responses.*fewer responses"):
+        gpuols.fit(x, y, device="cuda")
+
+
 def test_moments_are_not_solved_on_a_device():
     moments = gpuols.moments(np.eye(5, 2), np.arange(5.0))
     with pytest.raises(DeviceError, match=r"moments, which are small.*leave the option out"):
@@ -282,7 +288,7 @@ def test_kernels_are_compiled_ahead(pretended, monkeypatch):
 
 def test_every_kernel_that_a_batch_asks_for_is_compiled_ahead():
     ahead = set(launches.every_kernel())
-    shape = launches.Shape(1, 1, 1, "float", True, True, True, True)
+    shape = launches.Shape(1, 1, 1, "float", True, True, True)
     for n in (0, 100, 5000):
         for k in (0, 1, 7, 8, 15, 23, 31, 32, 64, 130, 300):
             for m in (0, 1, 9, 70):

@@ -128,7 +128,7 @@ class Batch:
         if not count:
             return
         x, y, weights = (_ready(table, shape, i < 2) for i, table in enumerate(tables))
-        penalties = device.upload(np.asarray(ridge, np.float64)) if shape.ridge else None
+        penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
         with self.outputs.part(shape, places) as out:
             rows = [x, *_steps(x, 3), y, *_steps(y, 3)]
             weights, where = self._mask(rows, weights, count)
@@ -182,7 +182,7 @@ class Batch:
             scale = device.empty((count, shape.k), np.float64)
             factors = device.empty((count, shape.k, shape.k), np.float64)
             given = [sums, ridge, *kind, *lengths, scale, factors, out[0], out[-1]]
-            _start(launches.prepare(shape), count, given)
+            _start(launches.prepare(), count, given)
             failed = libraries.factor(factors)
         options = np.float64(self.tol), *kind, *lengths
         _start(launch, count, [sums, ridge, *options, spare, factors, failed, *out])

@@ -124,8 +124,14 @@ class Cuda:
         on_host = isinstance(x, np.ndarray)
         real = "float" if x.dtype == y.dtype == np.float32 else "double"
         n, k, m = x.shape[-2], x.shape[-1], y.shape[-1]
-        weighted, penalised = weights is not None or drop, bool(ridge.any())
-        shape = Shape(n, k, m, real, centered, weighted, drop, penalised)
+        shape = Shape(n, k, m, real, centered, weights is not None or drop, drop)
+        if not shape.countable:
+            raise DeviceError(
+                "device",
+                f"{self.NAME} for {k:,} columns and {m:,} responses",
+                "at most 2**31 products of them",
+                'fit fewer responses at a time, or use device="cpu"',
+            )
         tables = [
             table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
             for table, inner in ((x, 2), (y, 2), (weights, 1))

@@ -17,7 +17,7 @@ _WARPS = 8
 _ROUNDS = 16  # of blocks for each multiprocessor, at least, where there are regressions enough
 _WIDEST_WARP = 31  # columns that a warp solves; above, a block does
 _WIDEST_BLOCK = 128  # columns that a block factors; above, cuSOLVER does
-_GRID = 2**31 - 1
+_GRID = _MOST = 2**31 - 1
 
 # Threads of a block.
 FIT, GRAM, PANEL_BLOCK, SOLVE, MASK = 256, 256, 128, 128, 256
@@ -33,9 +33,8 @@ class Shape:
         Rows, columns and responses of each regression.
     real : str
         Type of the rows: "float" or "double".
-    centered, weighted, drop, ridge : bool
-        Whether there is an intercept; weights, or rows left out; missing values to leave out; a
-        penalty.
+    centered, weighted, drop : bool
+        Whether there is an intercept; weights, or rows left out; missing values to leave out.
     """
 
     n: int
@@ -45,7 +44,6 @@ class Shape:
     centered: bool
     weighted: bool
     drop: bool
-    ridge: bool
 
     @property
     def columns(self) -> int:
@@ -102,6 +100,17 @@ class Shape:
         )
 
     @property
+    def pairs(self) -> int:
+        """Pairs of panels of columns; those of responses alone have no products with each other."""
+        own, panels = -(-self.k // PANEL), -(-self.columns // PANEL)
+        return own * (own + 1) // 2 + (panels - own) * (own + 1)
+
+    @property
+    def countable(self) -> bool:
+        """Whether the kernels can number what they keep of a regression."""
+        return max(self.sums, self.moments, self.pairs) <= _MOST
+
+    @property
     def tiles(self) -> int:
         """Columns over 8."""
         return max(1, -(-self.columns // 8))
@@ -140,7 +149,7 @@ def fit_batch(shape: Shape, count: int, multiprocessors: int) -> Launch:
     round = largest
     while round > least and -(-count // round) < _ROUNDS * multiprocessors:
         round //= 2
-    macros = ("tiles", shape.tiles), *_rows(shape), ("ridge", int(shape.ridge))
+    macros = ("tiles", shape.tiles), *_rows(shape)
     shared = _bytes(round * shape.sums) + _bytes(round * shape.room)
     return Launch(Kernel("fit_batch", macros), FIT, shared, round)
 
@@ -150,23 +159,22 @@ def sums(shape: Shape) -> tuple[Launch, int]:
     if shape.columns <= _WIDEST_GRAM:
         kernel = Kernel("gram", (("tiles", shape.tiles), *_rows(shape)))
         return Launch(kernel, GRAM), shape.chunks
-    panels = -(-shape.columns // PANEL)
-    kernel = Kernel("panel", (("panels", min(panels, 2)), *_rows(shape)))
-    return Launch(kernel, PANEL_BLOCK), shape.chunks * panels * (panels + 1) // 2
+    kernel = Kernel("panel", (("panels", 1 if shape.columns <= PANEL else 2), *_rows(shape)))
+    return Launch(kernel, PANEL_BLOCK), shape.chunks * shape.pairs
 
 
 def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
     """Sums of chunks to answers, and whether what it works with is too large for shared memory."""
     team = 32 if shape.k <= _WIDEST_WARP else SOLVE
-    kernel = Kernel("solve", (("team", team), ("ridge", int(shape.ridge))))
+    kernel = Kernel("solve", (("team", team),))
     needed = _bytes(SOLVE // team * shape.room)
     spills = needed + 1024 > shared_bytes
     return Launch(kernel, SOLVE, 0 if spills else needed, SOLVE // team), spills
 
 
-def prepare(shape: Shape) -> Launch:
+def prepare() -> Launch:
     """Sums of chunks to the matrices that cuSOLVER factors."""
-    return Launch(Kernel("prepare", (("ridge", int(shape.ridge)),)), SOLVE)
+    return Launch(Kernel("prepare"), SOLVE)
 
 
 def mask(shape: Shape) -> Launch:
@@ -184,10 +192,10 @@ def every_kernel() -> list[Kernel]:
     """All kernels that some batch asks for, each once."""
     found: dict[Kernel, None] = {}
     flags = (False, True)
-    for real, weighted, drop, ridge in product(("double", "float"), flags, flags, flags):
+    for real, weighted, drop in product(("double", "float"), flags, flags):
         for columns in (*range(8, _WIDEST_GRAM + 1, 8), _WIDEST_GRAM + 1, PANEL + 1):
             for n in (CHUNK, CHUNK + 1):
-                shape = Shape(n, columns - 1, 1, real, False, weighted or drop, drop, ridge)
+                shape = Shape(n, columns - 1, 1, real, False, weighted or drop, drop)
                 found |= dict.fromkeys(_kernels_of(shape))
     return list(found)
 
@@ -196,7 +204,7 @@ def _kernels_of(shape: Shape) -> list[Kernel]:
     masks = [mask(shape), places()] if shape.weighted else []
     if shape.fused:
         return [launch.kernel for launch in (*masks, fit_batch(shape, 1, 1))]
-    launches = *masks, sums(shape)[0], prepare(shape), solve(shape, 0)[0]
+    launches = *masks, sums(shape)[0], prepare(), solve(shape, 0)[0]
     return [launch.kernel for launch in launches]
 
 
