@@ -15,6 +15,7 @@ from gpuols import arrays, covariance, inference, units
 from gpuols.engines.transfer import to_place
 from gpuols.errors import Status
 from gpuols.holding import Holding, statistic
+from gpuols.places import place_of
 
 Array = NDArray[Any]
 
@@ -111,7 +112,8 @@ class Statistics(Holding):
     @statistic
     def fvalue(self) -> Any:
         """F statistic of all coefficients but the intercept, NaN with a penalty; L+(m,)."""
-        free = to_place(self._ridge == 0, self.place)
+        # Where columns have units, moments and solution came back to the host.
+        free = to_place(self._ridge == 0, place_of(self._solution.df_resid))
         tested = (self.df_model > 0) & self._by_response(free)
         explained = (self._tss - self.ssr) / np.where(tested, self.df_model, np.nan)
         return explained / self.scale

@@ -24,7 +24,8 @@ __device__ void add_chunks(double* sums, long long chunks, const Layout& at, con
             total = two_sum(total, sums[c * size + e], error);
             rest = __dadd_rn(rest, error);
         }
-        sums[e] = __dadd_rn(total, rest);
+        // Of an infinite sum the rest is not a number.
+        sums[e] = total - total == 0.0 ? __dadd_rn(total, rest) : total;
     }
     team.sync();
 }

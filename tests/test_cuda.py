@@ -234,6 +234,25 @@ def test_covariances_and_tests_come_from_the_moments():
     )
 
 
+@pytest.mark.parametrize("k", [2, 40, 130])
+def test_squares_that_overflow_in_several_chunks_are_no_missing_values(k):
+    X, y, _ = (a if a is None else a.copy() for a in Case("large", gauss(4100, k, (2,))).data())
+    X[0] *= 1e160
+    y[1] *= 1e160
+    for options in ({"solver": "cholesky"}, {"add_intercept": True}):
+        assert disagreements(*fit_both((X, y, None), **options)) == []
+
+
+def test_extreme_columns_on_a_device_have_every_statistic():
+    X, y, _ = (a if a is None else a.copy() for a in Case("extreme", gauss(40, 3, (3,))).data())
+    X[1] *= [1e200, 1e-200, 1.0]
+    expected = gpuols.fit(X, y, add_intercept=True)
+    found = gpuols.fit(upload(X), upload(y), add_intercept=True)
+    assert found.status.get().tolist() == [0, 0, 0]
+    for name in ("fvalue", "f_pvalue", "rsquared", "tvalues", "pvalues", "llf", "aic"):
+        np.testing.assert_allclose(getattr(found, name).get(), getattr(expected, name), rtol=1e-9)
+
+
 def test_moments_are_those_of_the_cpu():
     X, y, _ = Case("moments", gauss(40, 4, (5,))).data()
     found = gpuols.moments(X, y, device="cuda", add_intercept=True)

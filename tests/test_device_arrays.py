@@ -2,6 +2,7 @@
 
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import foreign
 import numpy as np
@@ -11,6 +12,7 @@ from emulator import build, standin
 import gpuols
 from gpuols import arrays, missing, rows
 from gpuols.engines import device, transfer
+from gpuols.engines.tables import Fetched
 
 pytestmark = pytest.mark.skipif(bool(build.available()), reason=build.available() or "g++ is here")
 
@@ -317,6 +319,15 @@ def test_missing_values_are_counted_there(machine, number, scan, monkeypatch):
 def test_an_engine_reads_what_is_in_its_place(machine, asked, words, verb):
     with pytest.raises(gpuols.DeviceError, match=words):
         verb(there(X, number=1), there(Y, number=1), device=asked)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_other_threads_read_rows_when_they_are_ready(machine, number):
+    with device.on(number), device.namespace().cuda.Stream(non_blocking=True):
+        table = Fetched(device.upload(X), (3,))
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(lambda: table[np.array([2, 0]), :]).result()
+    np.testing.assert_array_equal(found, X[[2, 0]])
 
 
 def test_moments_of_rows_on_a_device_are_on_the_host(machine):

@@ -35,7 +35,7 @@ class Machine:
 def missing() -> str | None:
     """Why there is no CUDA device to measure on, or None."""
     state = gpuols.info().engines["cuda"]
-    return None if state == "ready" else state
+    return None if state.startswith("ready") else state
 
 
 def cuda() -> Machine:

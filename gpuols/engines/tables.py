@@ -94,9 +94,15 @@ class Fetched(Stacked):
         Its leading axes.
     """
 
+    def __init__(self, array: Any, lead: tuple[int, ...]) -> None:
+        super().__init__(array, lead)
+        self._place = place_of(array)
+        # Pieces are read by other threads, whose current stream knows nothing of the rows.
+        self._stream = transfer.stream_at(self._place)
+
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Piece of the stack, all of its rows."""
         which, *_ = where
-        with transfer.at(place_of(self._array)):
+        with transfer.at(self._place, self._stream):
             places = tuple(device.upload(part) for part in self._places(which))
             return device.download(self._array[places])

@@ -10,20 +10,28 @@ from gpuols.engines import device, exchange
 from gpuols.places import CPU, number_of, place_of
 
 
-def at(place: str) -> AbstractContextManager[None]:
+def at(place: str, stream: int | None = None) -> AbstractContextManager[None]:
     """Make a place's device the current one of this thread; the CPU has none to make so.
 
     Parameters
     ----------
     place : str
         "cpu" or "cuda:N".
+    stream : int, optional
+        Address of the stream to work on there; without, this thread's current one.
 
     Returns
     -------
     context manager
         While it is entered, so it is.
     """
-    return nullcontext() if place == CPU else device.on(number_of(place))
+    return nullcontext() if place == CPU else device.on(number_of(place), stream)
+
+
+def stream_at(place: str) -> int:
+    """Address of the stream that this thread works on, on the device of "cuda:N"."""
+    with at(place):
+        return int(device.namespace().cuda.get_current_stream().ptr)
 
 
 def to_host(array: Any) -> NDArray[Any]:
