@@ -20,6 +20,8 @@ def place_of(value: Any) -> str:
         "cuda:N" for what a CUDA device holds, else "cpu"; "cuda:0" for what has CUDA's array
         interface alone, which tells no number.
     """
+    if type(value).__module__.partition(".")[0] == "cupy":
+        return f"cuda:{value.device.id}"
     if hasattr(value, "__dlpack_device__"):
         try:
             kind, number = value.__dlpack_device__()

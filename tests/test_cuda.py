@@ -203,6 +203,24 @@ def test_one_regression_too_large_for_the_device_is_an_error(pretended):
         pretended.memory = before
 
 
+def test_answers_that_do_not_fit_on_the_device_are_an_error(pretended):
+    X, y = (upload(array) for array in Case("answers", gauss(6, 4, (2000,))).data()[:2])
+    before, pretended.memory = pretended.memory, pretended.taken(0) + 2**17
+    try:
+        with pytest.raises(DeviceError, match=r"2,000 regressions whose answers .* cuda:0"):
+            gpuols.fit(X, y)
+    finally:
+        pretended.memory = before
+
+
+def test_little_shared_memory_takes_fewer_regressions_at_a_time():
+    shape = launches.Shape(100, 31, 1, "double", True, False, False)
+    assert launches.fit_batch(shape, 10**6, 100, 227 << 10).round == 8
+    little = launches.fit_batch(shape, 10**6, 100, 64 << 10)
+    assert little.round == 4
+    assert little.shared_bytes <= 64 << 10
+
+
 def test_rejected_regressions_go_to_the_cpu_and_the_result_says_so():
     X, y, _ = (a if a is None else a.copy() for a in Case("mixed", gauss(40, 4, (6,))).data())
     X[2, :, 3] = X[2, :, 0]

@@ -157,7 +157,8 @@ class Batch:
 
     def _fit(self, rows: list[Any], ridge: Any, count: int, out: list[Any]) -> None:
         shape = self.shape
-        launch = launches.fit_batch(shape, count, device.find(self.number).multiprocessors)
+        own = device.find(self.number)
+        launch = launches.fit_batch(shape, count, own.multiprocessors, own.shared_bytes)
         sizes = np.int64(shape.n), np.int64(count), np.int32(shape.share), np.int32(launch.round)
         options = (
             np.float64(self.tol),

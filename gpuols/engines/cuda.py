@@ -137,7 +137,7 @@ class Cuda:
             for table, inner in ((x, 2), (y, 2), (weights, 1))
         ]
         with device.on(self.number):
-            outputs = Outputs.empty(shape, count, on_host=on_host)
+            outputs = self._room(shape, count, on_host)
             batch = Batch(self.number, shape, tol, outputs)
             done = 0
             for places, parts in lines(tables, lead):
@@ -146,6 +146,17 @@ class Cuda:
                     if report is not None:
                         report(done, count)
             return outputs.moments(shape), outputs.solution(shape), outputs.tally
+
+    def _room(self, shape: Shape, count: int, on_host: bool) -> Outputs:
+        try:
+            return Outputs.empty(shape, count, on_host=on_host)
+        except device.OutOfMemory as error:
+            raise DeviceError(
+                "device",
+                f"{count:,} regressions whose answers the free memory of {self.NAME} does not hold",
+                "fewer regressions at a time",
+                "free memory of the device, or pass arrays in host memory",
+            ) from error
 
     def moments_batch(
         self,

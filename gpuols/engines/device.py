@@ -6,7 +6,7 @@ What is said of a device without its number is said of the current one: `on` mak
 import importlib
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -141,10 +141,28 @@ def find(number: int) -> Device:
     )
 
 
-def on(number: int) -> AbstractContextManager[Any]:
-    """Context in which a device, and its current stream, is the current one of this thread."""
-    context: AbstractContextManager[Any] = namespace().cuda.Device(number)
-    return context
+@contextmanager
+def on(number: int, stream: int | None = None) -> Iterator[None]:
+    """Make a device the current one of this thread.
+
+    Parameters
+    ----------
+    number : int
+        Of the device.
+    stream : int or None
+        Address of the CUDA stream to work on; None for the current one.
+
+    Yields
+    ------
+    None
+        While it is.
+    """
+    cuda = namespace().cuda
+    with ExitStack() as stack:
+        stack.enter_context(cuda.Device(number))
+        if stream is not None:
+            stack.enter_context(cuda.ExternalStream(stream, number))
+        yield
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> Any:

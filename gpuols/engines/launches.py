@@ -142,16 +142,17 @@ class Launch:
         return min(max(1, -(-count // self.round)), _GRID)
 
 
-def fit_batch(shape: Shape, count: int, multiprocessors: int) -> Launch:
-    """Rows to answers at once."""
+def fit_batch(shape: Shape, count: int, multiprocessors: int, shared_bytes: int) -> Launch:
+    """Rows to answers at once, on a device of so many multiprocessors and so much shared memory."""
     team = {1: 8, 2: 16}.get(shape.tiles, 32)
     largest, least = FIT // team, max(1, _WARPS // shape.share)
     round = largest
     while round > least and -(-count // round) < _ROUNDS * multiprocessors:
         round //= 2
+    while round > 1 and _shared(shape, round) > shared_bytes:
+        round //= 2
     macros = ("tiles", shape.tiles), *_rows(shape)
-    shared = _bytes(round * shape.sums) + _bytes(round * shape.room)
-    return Launch(Kernel("fit_batch", macros), FIT, shared, round)
+    return Launch(Kernel("fit_batch", macros), FIT, _shared(shape, round), round)
 
 
 def sums(shape: Shape) -> tuple[Launch, int]:
@@ -203,9 +204,14 @@ def every_kernel() -> list[Kernel]:
 def _kernels_of(shape: Shape) -> list[Kernel]:
     masks = [mask(shape), places()] if shape.weighted else []
     if shape.fused:
-        return [launch.kernel for launch in (*masks, fit_batch(shape, 1, 1))]
+        return [launch.kernel for launch in (*masks, fit_batch(shape, 1, 1, 0))]
     launches = *masks, sums(shape)[0], prepare(), solve(shape, 0)[0]
     return [launch.kernel for launch in launches]
+
+
+def _shared(shape: Shape, round: int) -> int:
+    """Shared memory that `fit_batch` takes for some regressions."""
+    return _bytes(round * shape.sums) + _bytes(round * shape.room)
 
 
 def _rows(shape: Shape) -> tuple[tuple[str, int | str], ...]:

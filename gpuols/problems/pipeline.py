@@ -143,7 +143,9 @@ def answer_each(
     if job.ridge is None:
         return Answer(moments, None)
     assert solution is not None
-    if job.options.solver == "cholesky" or not int(calls[0]):
+    # On a device this waits until nobody reads the rows any more: they may be freed then.
+    number = int(calls[0])
+    if job.options.solver == "cholesky" or not number:
         return Answer(moments, solution)
     wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
     places = to_host(np.flatnonzero(wanted))
