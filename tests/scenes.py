@@ -98,6 +98,7 @@ SCENES = (
     Scene(40, 31, 2, 5),
     Scene(40, 35, 2, 2, ridge=1.0, weighted=True),
     Scene(20, 70, 2, 2, ridge=1.0),
+    Scene(20, 3, 70, 2),
     Scene(40, 33, 2, 2, by_library=True),
     Scene(40, 33, 0, 2, centered=False, by_library=True),
 )

@@ -73,6 +73,9 @@ def upload(array: np.ndarray | None):
     return np.broadcast_to(there, array.shape)
 
 
+@pytest.mark.parametrize(
+    "machine", ["fifo", pytest.param("device", marks=pytest.mark.gpu)], indirect=True
+)
 @every_case
 def test_every_case_on_the_device_is_answered_there(case):
     if is_wide(case):

@@ -34,11 +34,11 @@ def test_a_skip_in_files_that_must_run_is_a_failure(pytester, run):
 
 
 def test_a_file_that_is_skipped_whole_is_an_error(pytester, run):
-    pytester.makepyfile(test_needy=SKIPPED, test_device=WHOLE)
+    pytester.makepyfile(test_needy=SKIPPED, test_whole=WHOLE)
     assert run("--must-run=test_easy.py").ret == pytest.ExitCode.USAGE_ERROR
     result = run("--must-run=test_needy.py", "--must-run=test_*.py")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*test_device.py must run: Skipped: no device*"])
+    result.stdout.fnmatch_lines(["*test_whole.py must run: Skipped: no device*"])
 
 
 def test_files_that_must_run_are_there(pytester, run):
