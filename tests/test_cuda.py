@@ -15,12 +15,15 @@ from gpuols.engines import device, launches
 from gpuols.engines.kernels import Kernel
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+on_device = pytest.param("device", marks=pytest.mark.gpu)
+in_order = pytest.mark.parametrize("machine", ["fifo", on_device], indirect=True)
+"""One order of threads is enough: the kernels have been run in both."""
 
 
 @pytest.fixture(
     scope="module",
     autouse=True,
-    params=["fifo", "random", pytest.param("device", marks=pytest.mark.gpu)],
+    params=["fifo", "random", on_device],
 )
 def machine(request):
     """Stand-in that pretends to be a device, in one order of threads; None on a real one."""
@@ -73,9 +76,7 @@ def upload(array: np.ndarray | None):
     return np.broadcast_to(there, array.shape)
 
 
-@pytest.mark.parametrize(
-    "machine", ["fifo", pytest.param("device", marks=pytest.mark.gpu)], indirect=True
-)
+@in_order
 @every_case
 def test_every_case_on_the_device_is_answered_there(case):
     if is_wide(case):
@@ -98,6 +99,7 @@ def test_every_case_is_answered_as_by_the_cpu(case):
     assert disagreements(found, expected) == []
 
 
+@in_order
 @pytest.mark.parametrize("centered", [False, True])
 @pytest.mark.parametrize("p", [*range(1, 41), 64, 65, 130, 241])
 def test_any_number_of_columns(p, centered):
@@ -110,6 +112,7 @@ def test_any_number_of_columns(p, centered):
 ROWS = (0, 1, 2, 3, 4, 5, 31, 33, 127, 128, 129, 256, 257, 513, 1024, 1025, 4095, 4096, 4097, 12291)
 
 
+@in_order
 @pytest.mark.parametrize("k", [3, 20, 40])
 @pytest.mark.parametrize("n", ROWS)
 def test_any_number_of_rows(n, k):
@@ -120,6 +123,7 @@ def test_any_number_of_rows(n, k):
         assert disagreements(*fit_both(data, add_intercept=True)) == []
 
 
+@in_order
 @pytest.mark.parametrize("m", [1, 2, 7, 30, 70, 150])
 @pytest.mark.parametrize("k", [0, 1, 12, 64, 70])
 def test_any_number_of_responses(k, m):
@@ -128,6 +132,7 @@ def test_any_number_of_responses(k, m):
     assert disagreements(*fit_both(data, ridge=0.3)) == []
 
 
+@in_order
 @pytest.mark.parametrize(("n", "k"), [(20, 3), (20, 14), (20, 30), (50, 35), (4100, 2)])
 def test_more_regressions_than_blocks(pretended, monkeypatch, n, k):
     data = Case(f"{n} x {k}", gauss(n, k, (83,))).data()
