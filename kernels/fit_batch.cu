@@ -18,11 +18,12 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
               const double* weights, long long weight_step, long long weight_row,           // (B, n)
               const long long* places, long long place_step,  // (3, B) rows for the anchors, or null
               const double* ridge,      // (B,) or null
-              double tol, int centered, int k, int m, long long rows, long long count, int share, int round,
+              double tol, int centered, int k, int m, long long rows, long long count, int share,
+              int round,
               double* moments,      // (entries, room)
               double* answers,      // (entries, room)
               signed char* status,  // (m, room)
-              int* counts,          // (2,)
+              int* rejected,        // (1,)
               long long room) {
     const Layout at = {k, m};
     const int group = threadIdx.x / 32 / share, part = threadIdx.x / 32 % share;
@@ -42,9 +43,8 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
                                               of(weights, weight_step, b), of(places, 1, b),
                                               place_step, x_row, x_column, y_row, y_column, weight_row,
                                               rows, k, m};
-            sum_rows<GPUOLS_REAL, GPUOLS_TILES, GPUOLS_WEIGHTED>(table, centered, 0, rows,
-                                                          Moments{slots + slot, round}, at, share,
-                                                          part, slot < here);
+            sum_rows<GPUOLS_REAL, GPUOLS_TILES, GPUOLS_WEIGHTED>(
+                table, centered, 0, rows, Moments{slots + slot, round}, at, share, part, slot < here);
         }
         __syncthreads();
         const Moments v = {slots + own, round};
@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
         write_moments(slots, round, here, at, moments + base, room, threadIdx.x, 256);
         if (own < here) {
             const double penalty = ridge ? ridge[base + own] : 0.0;
-            const Answers out = {answers + base + own, status + base + own, counts, room,
+            const Answers out = {answers + base + own, status + base + own, rejected, room,
                                  k + centered, m};
             const bool solved = factor_design(v, at, penalty, work, k, team);
             solve_one(v, at, penalty, solved, centered, tol, work, out, k, team);

@@ -3,7 +3,8 @@
 //
 // Launch: 128 threads, no dynamic shared memory.
 
-#include "solve.cuh"
+#include "chunks.cuh"
+#include "design.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, 2)
     prepare(double* sums,         // (B * chunks, entries); changed

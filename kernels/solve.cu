@@ -29,10 +29,10 @@ extern "C" __global__ void __launch_bounds__(128, 2)
           double* spare,          // (B, Room::size) or null
           const double* factors,  // (B, k, k) or null
           const int* failed,      // (B,) zero where the factor exists
-          double* moments,      // (entries, room)
-          double* answers,      // (entries, room)
-          signed char* status,  // (m, room)
-          int* counts,          // (2,)
+          double* moments,        // (entries, room)
+          double* answers,        // (entries, room)
+          signed char* status,    // (m, room)
+          int* rejected,          // (1,)
           long long room) {
     const Layout at = {k, m};
     const int own = threadIdx.x / GPUOLS_TEAM;
@@ -50,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         double* const first = sums + b * chunks * at.size();
         const Moments v = {first, 1};
         const Room work(spare ? spare + b * Room::size(k) : near + own * Room::size(k), k);
-        const Answers out = {answers + b, status + b, counts, room, k + centered, m};
+        const Answers out = {answers + b, status + b, rejected, room, k + centered, m};
         const double penalty = ridge ? ridge[b] : 0.0;
         bool solved;
         if (factors) {

@@ -1,7 +1,13 @@
 """Arrays on CUDA devices of libraries that need a GPU to make some: as far as gpuols looks."""
 
 import sys
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
+
+import numpy as np
+from emulator import standin
+
+from gpuols.engines import device
 
 KINDS = ("cupy", "torch", "jax")
 
@@ -75,3 +81,18 @@ def inside(value):
 def kind_of(value):
     """Which library an array is of."""
     return {Tensor: "torch", Array: "jax"}.get(type(value), type(value).__module__)
+
+
+@contextmanager
+def two_devices(monkeypatch):
+    """A machine of two devices, with these libraries beside CuPy."""
+    device.forget()
+    install(monkeypatch)
+    with standin.installed(count=2) as found:
+        yield found
+    device.forget()
+
+
+def normal(*shape, seed=0):
+    """Random numbers in host memory."""
+    return np.random.default_rng(seed).normal(size=shape)

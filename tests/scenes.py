@@ -56,7 +56,7 @@ class Scene(NamedTuple):
         if self.by_library:
             limits["_WIDEST_BLOCK"] = 0
         with mock.patch.multiple(launches, **limits):
-            moments, solution, tally = Cuda(0).fit_batch(
+            moments, solution, rejected = Cuda(0).fit_batch(
                 x,
                 y,
                 weights,
@@ -69,7 +69,7 @@ class Scene(NamedTuple):
         found = []
         moments.map(found.append)
         solution.map(found.append)
-        return [*found, device.download(tally)]
+        return [*found, device.download(rejected)]
 
     def _data(self):
         rng = np.random.default_rng(self.n)

@@ -8,6 +8,7 @@ import foreign
 import numpy as np
 import pytest
 from emulator import build, standin
+from foreign import normal
 
 import gpuols
 from gpuols import arrays, missing, rows
@@ -21,15 +22,8 @@ kinds = pytest.mark.parametrize("kind", foreign.KINDS)
 
 @pytest.fixture
 def machine(monkeypatch):
-    device.forget()
-    foreign.install(monkeypatch)
-    with standin.installed(count=2) as found:
+    with foreign.two_devices(monkeypatch) as found:
         yield found
-    device.forget()
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def there(array, kind="cupy", number=0):

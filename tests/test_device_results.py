@@ -8,7 +8,8 @@ import foreign
 import numpy as np
 import pytest
 from agreement import disagreements
-from emulator import build, standin
+from emulator import build
+from foreign import normal
 
 import gpuols
 from gpuols import inference
@@ -27,15 +28,8 @@ STATISTICS = (*EXACT, *PVALUES)
 
 @pytest.fixture
 def machine(monkeypatch):
-    device.forget()
-    foreign.install(monkeypatch)
-    with standin.installed(count=2) as found:
+    with foreign.two_devices(monkeypatch) as found:
         yield found
-    device.forget()
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def fit(*lead, n=12, m=(), **options):

@@ -107,7 +107,7 @@ def test_the_table_and_the_list_are_compared():
 
 @needs_nvrtc
 def test_what_was_compiled_is_remembered_by_content(monkeypatch, tmp_path):
-    monkeypatch.setattr(table, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(table, "folder", lambda tool: tmp_path)
     kernel = toys.GOOD["plain"].kernel
     first = table.measure([kernel], [90])
     (kept,) = tmp_path.iterdir()

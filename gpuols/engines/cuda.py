@@ -117,8 +117,8 @@ class Cuda:
         -------
         moments, solution : Moments, Solution
             L = (B,), where the rows are.
-        tally : (2,)
-            On the device: regressions that call for a closer look; those not fully answered.
+        rejected : (1,)
+            On the device: how many regressions call for a closer look.
         """
         count = math.prod(lead)
         on_host = isinstance(x, np.ndarray)
@@ -145,7 +145,7 @@ class Cuda:
                     done += number
                     if report is not None:
                         report(done, count)
-            return outputs.moments(shape), outputs.solution(shape), outputs.tally
+            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
 
     def _room(self, shape: Shape, count: int, on_host: bool) -> Outputs:
         try:

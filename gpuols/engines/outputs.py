@@ -36,8 +36,8 @@ class Outputs:
         Answers but the statuses.
     status : (m, B)
         Codes of `Status`.
-    tally : (2,)
-        On the device: regressions that call for a closer look; those without all of their answers.
+    rejected : (1,)
+        On the device: how many regressions call for a closer look.
     """
 
     count: int
@@ -45,7 +45,7 @@ class Outputs:
     numbers: Any
     answers: Any
     status: Any
-    tally: Any
+    rejected: Any
 
     @classmethod
     def empty(cls, shape: Shape, count: int, *, on_host: bool) -> Self:
@@ -57,7 +57,7 @@ class Outputs:
             empty((shape.moments, count), np.float64),
             empty((shape.answers, count), np.float64),
             empty((shape.m, count), np.int8),
-            device.zeros((2,), np.int32),
+            device.zeros((1,), np.int32),
         )
 
     @contextmanager
@@ -74,17 +74,17 @@ class Outputs:
         Yields
         ------
         list
-            moments, answers, status, tally, and the doubles from one entry to the next.
+            moments, answers, status, rejected, and the doubles from one entry to the next.
         """
         first, last = int(places[0]), int(places[-1])
         step = (last - first) // max(len(places) - 1, 1) or 1
         where = (slice(None), slice(first, last + 1, step))
         room = [self.numbers, self.answers, self.status]
         if not self.on_host and step == 1:
-            yield [*(array[where] for array in room), self.tally, np.int64(self.count)]
+            yield [*(array[where] for array in room), self.rejected, np.int64(self.count)]
             return
         parts = [device.empty((len(array), len(places)), array.dtype) for array in room]
-        yield [*parts, self.tally, np.int64(len(places))]
+        yield [*parts, self.rejected, np.int64(len(places))]
         for array, part in zip(room, parts, strict=True):
             array[where] = device.download(part) if self.on_host else part
 

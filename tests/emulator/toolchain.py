@@ -56,10 +56,10 @@ def _version() -> str:
 
 
 @cache
-def folder() -> Path:
-    """Where what was built is kept: $GPUOLS_EMULATOR_CACHE, else a folder of this user's own."""
-    given = os.environ.get("GPUOLS_EMULATOR_CACHE")
-    home = Path(tempfile.gettempdir()) / f"gpuols-emulator-{os.getuid()}"
+def folder(tool: str = "emulator") -> Path:
+    """Where what a tool built is kept: $GPUOLS_<TOOL>_CACHE, else a folder of this user's own."""
+    given = os.environ.get(f"GPUOLS_{tool.upper()}_CACHE")
+    home = Path(tempfile.gettempdir()) / f"gpuols-{tool}-{os.getuid()}"
     chosen = Path(given) if given else home
     chosen.mkdir(mode=0o700, parents=True, exist_ok=True)
     return chosen

@@ -8,9 +8,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from emulator.toolchain import folder
 
 from gate import nvrtc
 from gate.variants import ARCHS, Variant
@@ -160,14 +161,4 @@ def _place(kernel: Kernel, arch: int) -> Path:
     """Where the result is kept, by all that it depends on."""
     rules = [Path(file).read_bytes() for file in (__file__, nvrtc.__file__)]
     parts = (nvrtc.version(), rules, kernel.source, kernel.options, arch)
-    return _folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.json"
-
-
-@cache
-def _folder() -> Path:
-    """Where results are kept: $GPUOLS_GATE_CACHE, else a folder of this user's own."""
-    given = os.environ.get("GPUOLS_GATE_CACHE")
-    home = Path(tempfile.gettempdir()) / f"gpuols-gate-{os.getuid()}"
-    chosen = Path(given) if given else home
-    chosen.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return chosen
+    return folder("gate") / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.json"
