@@ -131,7 +131,7 @@ def give(array: Any, kind: Kind, place: str = CPU) -> Any:
 
 
 def _give_there(array: Any, kind: Kind, place: str) -> Any:
-    with at(place):
+    with at(place, kind):
         there = array if place_of(array) == place else to_place(array, place)
         # Unlike NumPy's, broadcast device arrays can be written to.
         return exchange.hand(there.copy() if 0 in there.strides else there, kind)
@@ -221,7 +221,7 @@ def _from_device(
     place = place_of(value)
     if reason := device.why_not(number_of(place)):
         raise _elsewhere(argument, f"{place} ({reason})", cure)
-    with at(place):
+    with at(place, kind):
         try:
             array = exchange.adopt(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:

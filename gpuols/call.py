@@ -8,7 +8,7 @@ import numpy as np
 
 from gpuols import summary
 from gpuols.engines import choose, cpu
-from gpuols.engines.transfer import to_host
+from gpuols.engines.transfer import at, to_host
 from gpuols.errors import FitError, Status
 from gpuols.missing import keeps_apart, refuse_missing
 from gpuols.moments import Moments
@@ -139,7 +139,7 @@ def _refuse_deficient(result: Result) -> None:
 def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
     if job.options.missing == "raise":
         refuse_missing(rows)
-    with job.engine.at_work():
+    with at(rows.place, rows.kind), job.engine.at_work():
         answer = problem(rows, job)
     named = replace(
         answer.moments,

@@ -40,6 +40,7 @@ def fit(
     X : (..., n, k)
         Regressors: n rows, k columns. NumPy, torch, JAX or CuPy arrays, lists or data frames.
         What lives on a CUDA device stays there, and so do the results: X, y and weights together.
+        It is worked on in torch's current stream where it is torch's, else in CuPy's.
     y : (..., n) or (..., n, m)
         Responses.
     weights : (..., n), optional

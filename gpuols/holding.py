@@ -5,6 +5,7 @@ out has the caller's kind of array, without that axis where y came without it.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -29,10 +30,10 @@ def statistic(function: Callable[[Any], Any]) -> cached_property[Any]:
     name = function.__name__
 
     def get(self: "Holding") -> Any:
-        plain = self._plain
-        if plain is not self:
-            return self._give(getattr(plain, name))
-        with np.errstate(all="ignore"), at(self.place):
+        with np.errstate(all="ignore"), self._there():
+            plain = self._plain
+            if plain is not self:
+                return self._give(getattr(plain, name))
             part = self._moments
             if part.units is not None and name in units.SCALED:
                 value = getattr(self._in_units, name)
@@ -108,14 +109,15 @@ class Holding:
         """The same in host memory, for what is not computed on a device."""
         if self.place == CPU:
             return self
-        return replace(
-            self,
-            kind=arrays.NUMPY,
-            place=CPU,
-            _moments=self._moments.map(to_host),
-            _solution=self._solution.map(to_host),
-            _refined=self._refined and self._refined.map(to_host),
-        )
+        with self._there():
+            return replace(
+                self,
+                kind=arrays.NUMPY,
+                place=CPU,
+                _moments=self._moments.map(to_host),
+                _solution=self._solution.map(to_host),
+                _refined=self._refined and self._refined.map(to_host),
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled, a result on a device is one on the host, of NumPy arrays."""
@@ -133,11 +135,15 @@ class Holding:
         """One that shares nothing, where this one is."""
         return replace(self, **deepcopy(self._fields, memo))
 
+    def _there(self) -> AbstractContextManager[None]:
+        """Context to work in where the arrays are, on the stream of whose they are."""
+        return at(self.place, self.kind)
+
     def _give(self, array: Any, axis: int = -1) -> Any:
         """Hand out an array of `_plain` whose `axis` counts responses."""
         if self.apart:
             last = len(self._moments.batch)
-            with at(self.place):
+            with self._there():
                 array = np.moveaxis(array.take(0, axis=axis), last, axis)
             return arrays.give(array, self.kind, self.place)
         return self._hand(array, axis)
@@ -145,7 +151,7 @@ class Holding:
     def _hand(self, array: Any, axis: int = -1) -> Any:
         """Hand out an array of `_shown` whose `axis` counts responses."""
         if self.single:
-            with at(self.place):
+            with self._there():
                 array = array.take(0, axis=axis)
         return arrays.give(array, self.kind, self.place)
 

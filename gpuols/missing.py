@@ -38,7 +38,7 @@ def refuse_missing(rows: Rows) -> None:
     for name, array in rows.arrays:
         if array.dtype.kind != "f" or not array.size:
             continue
-        with at(rows.place):
+        with at(rows.place, rows.kind):
             number, first = _count_missing(array)
         if number:
             raise InputError(

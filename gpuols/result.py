@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuols import contrasts, inference, prediction, storage, summary, units
 from gpuols.contrasts import Contrast
-from gpuols.engines.transfer import at, to_host
+from gpuols.engines.transfer import to_host
 from gpuols.errors import FitError, InputError, Status
 from gpuols.places import CPU, place_of
 from gpuols.selection import picker
@@ -79,7 +79,7 @@ class Result(Statistics):
         if not (isinstance(alpha, Real) and 0 < float(alpha) < 1):
             raise InputError("alpha", repr(alpha), "a number between 0 and 1", "use 0.05 for 95%")
         plain = self._plain
-        with np.errstate(all="ignore"), at(self.place):
+        with np.errstate(all="ignore"), self._there():
             quantile = inference.t_quantile_where(float(alpha) / 2.0, plain.df_resid)
             reach = -quantile[..., None, :] * plain.bse
             ends = np.stack([plain.params - reach, plain.params + reach], axis=-1)
@@ -221,7 +221,7 @@ class Result(Statistics):
     def _mapped(self, pick: Callable[[Any], Any]) -> dict[str, Any]:
         """Fields that hold numbers, every array changed by one function."""
         chosen = pick(np.arange(self._ridge.size).reshape(self._ridge.shape))
-        with at(self.place):
+        with self._there():
             return {
                 "_moments": self._moments.map(pick),
                 "_solution": self._solution.map(pick),
@@ -237,7 +237,7 @@ class Result(Statistics):
         if self.apart:
             numbers = self._mapped(picker(self._moments.lead, chosen))
         else:
-            with at(self.place):
+            with self._there():
                 numbers = {
                     "_moments": self._moments.take_responses(columns),
                     "_solution": self._solution.take_responses(columns),

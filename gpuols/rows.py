@@ -138,8 +138,9 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
     check_axes(x, responses)
     check_rows(x, responses, single)
     w = came["weights"].array if weights is not None else None
+    kind = next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY)
     if w is not None:
-        with at(place):
+        with at(place, kind):
             check_weights(w, x.shape[-2])
     labels, m = came["y"].labels, 1 if single else responses.shape[-1]
     named = labels if labels and len(labels) == m and x.ndim == 2 else None
@@ -149,7 +150,7 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
         weights=w,
         lead=lead_of(x, responses, w, single),
         single=single,
-        kind=next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY),
+        kind=kind,
         place=place,
         terms=read_names(names, came["X"].labels, x.shape[-1]),
         responses=named,

@@ -1,13 +1,15 @@
 """Arrays on CUDA devices of libraries that need a GPU to make some: as far as gpuols looks."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 from emulator import standin
 
 from gpuols.engines import device
+
+_busy = {}  # torch's stream on each device where it is not the null stream
 
 KINDS = ("cupy", "torch", "jax")
 
@@ -33,6 +35,10 @@ class Tensor(Foreign):
         super().__init__(array)
         self.requires_grad = requires_grad
         self.dtype = f"torch.{array.dtype}" if dtype is None else dtype
+
+    def __dlpack__(self, **options):
+        with works_on(self.device.index):
+            return super().__dlpack__(**options)
 
     @property
     def device(self):
@@ -65,12 +71,37 @@ def install(monkeypatch, x64=True):
     """Put in the place of torch and JAX what hands out these."""
     config = SimpleNamespace(jax_enable_x64=x64)
     for name, contents in {
-        "torch": {"from_dlpack": Tensor},
+        "torch": {
+            "from_dlpack": _torch_from_dlpack,
+            "cuda": SimpleNamespace(current_stream=_stream_of_torch),
+        },
         "jax": {"config": config, "numpy": SimpleNamespace(from_dlpack=Array)},
     }.items():
         module = ModuleType(name)
         vars(module).update(contents)
         monkeypatch.setitem(sys.modules, name, module)
+
+
+def works_on(number):
+    """Context of torch's stream on a device."""
+    return _busy.get(number, nullcontext())
+
+
+@contextmanager
+def torch_on(stream):
+    """Let torch work on a stream."""
+    _busy[stream.device_id] = stream
+    yield
+    del _busy[stream.device_id]
+
+
+def _stream_of_torch(number):
+    return SimpleNamespace(cuda_stream=_busy[number].ptr if number in _busy else 0)
+
+
+def _torch_from_dlpack(array):
+    array.__dlpack__(stream=_stream_of_torch(array.device.id).cuda_stream or 1)
+    return Tensor(array)
 
 
 def inside(value):

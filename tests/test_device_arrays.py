@@ -8,6 +8,7 @@ import foreign
 import numpy as np
 import pytest
 from emulator import build, standin
+from emulator.standin import streams
 from foreign import normal
 
 import gpuols
@@ -297,6 +298,78 @@ def test_missing_values_are_counted_there(machine, number, scan, monkeypatch):
         missing.refuse_missing(given)
     whole = rows.read_rows(*(there(a, number=number) for a in (X, Y, W)), None)
     missing.refuse_missing(whole)
+
+
+# Streams
+
+BATCH = normal(3, 9, 2), normal(3, 9, seed=1)
+COUNTS = np.ones(9, int)
+
+
+def fitted_elsewhere(number, name):
+    """What a fit of host rows gives, to the bit."""
+    return getattr(gpuols.fit(*BATCH, weights=COUNTS, device=f"cuda:{number}"), name)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_torch_is_worked_for_on_its_own_stream(machine, number, monkeypatch):
+    expected = fitted_elsewhere(number, "bse")
+    push, used = streams._Queue.push, []
+
+    def note(queue, function, memories=(), quietly=False):
+        if memories:
+            used.append(queue)
+        push(queue, function, memories, quietly)
+
+    with device.on(number):
+        stream = device.namespace().cuda.Stream(non_blocking=True)
+        with stream:
+            rows_of_torch = [foreign.Tensor(device.upload(array)) for array in (*BATCH, COUNTS)]
+        monkeypatch.setattr(streams._Queue, "push", note)
+        with foreign.torch_on(stream):
+            found = gpuols.fit(*rows_of_torch[:2], weights=rows_of_torch[2], missing="raise")
+            bse = found[:].bse
+            found.cov_params()
+        assert {id(queue) for queue in used} == {id(stream._queue)}
+        with stream:
+            np.testing.assert_array_equal(device.download(bse.array), expected)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_streams_wait_for_each_other(machine, number):
+    with device.on(number):
+        one, other = (device.namespace().cuda.Stream(non_blocking=True) for _ in range(2))
+        x = device.upload(np.ones(3))  # queued, and not done yet
+        with device.on(number, one.ptr):
+            twice = x * 2
+        thrice = twice + x
+        with device.on(number, other.ptr):
+            np.testing.assert_array_equal(device.download(thrice), 3)
+
+
+def test_a_stream_is_waited_for_though_something_went_wrong(machine):
+    stream = device.namespace().cuda.Stream(non_blocking=True)
+    x = device.upload(np.ones(3))
+
+    def double_and_fail():
+        nonlocal x
+        x *= 2
+        raise ValueError("half-way")
+
+    with pytest.raises(ValueError, match="half-way"), device.on(0, stream.ptr):
+        double_and_fail()
+    np.testing.assert_array_equal(device.download(x), 2)
+
+
+def test_libraries_on_different_streams_meet_in_one_call(machine):
+    stream = device.namespace().cuda.Stream(non_blocking=True)
+    with stream:
+        x = foreign.Tensor(device.upload(BATCH[0]))
+    y, weights = device.upload(BATCH[1]), device.upload(COUNTS)
+    with foreign.torch_on(stream):
+        part = gpuols.fit(x, y, weights=weights)[1:]
+    found = transfer.to_host(part.params)
+    np.testing.assert_array_equal(found, fitted_elsewhere(0, "params")[1:])
 
 
 # Engines

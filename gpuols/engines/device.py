@@ -42,8 +42,6 @@ class Device:
         As CUDA counts.
     name : str
         As its maker calls it.
-    capability : int
-        Compute capability times ten.
     multiprocessors : int
         How many it has.
     shared_bytes : int
@@ -54,7 +52,6 @@ class Device:
 
     number: int
     name: str
-    capability: int
     multiprocessors: int
     shared_bytes: int
     memory_bytes: int
@@ -134,7 +131,6 @@ def find(number: int) -> Device:
     return Device(
         number,
         properties["name"].decode(),
-        int(device.compute_capability),
         int(device.attributes["MultiProcessorCount"]),
         int(device.attributes["MaxSharedMemoryPerBlockOptin"]),
         int(properties["totalGlobalMem"]),
@@ -143,14 +139,15 @@ def find(number: int) -> Device:
 
 @contextmanager
 def on(number: int, stream: int | None = None) -> Iterator[None]:
-    """Make a device the current one of this thread.
+    """Make a device, and a stream, the current ones of this thread.
 
     Parameters
     ----------
     number : int
         Of the device.
     stream : int or None
-        Address of the CUDA stream to work on; None for the current one.
+        Address of the CUDA stream to work on; None for the current one. It goes on after what
+        the current one was asked before, which then goes on after it.
 
     Yields
     ------
@@ -160,8 +157,12 @@ def on(number: int, stream: int | None = None) -> Iterator[None]:
     cuda = namespace().cuda
     with ExitStack() as stack:
         stack.enter_context(cuda.Device(number))
-        if stream is not None:
-            stack.enter_context(cuda.ExternalStream(stream, number))
+        around = cuda.get_current_stream()
+        if stream is not None and stream != around.ptr:
+            own = cuda.ExternalStream(stream, number)
+            own.wait_event(around.record())
+            stack.callback(lambda: around.wait_event(own.record()))
+            stack.enter_context(own)
         yield
 
 
@@ -175,26 +176,23 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Any:
     return namespace().zeros(shape, dtype)
 
 
-def upload(host: NDArray[Any], out: Any = None) -> Any:
+def upload(host: NDArray[Any]) -> Any:
     """Copy to the device, on the current stream.
 
     Parameters
     ----------
     host : (...)
         What to copy; it may be changed when this returns.
-    out : (...), optional
-        Contiguous device array of the same shape and dtype to copy to.
 
     Returns
     -------
     (...)
-        The device array, C-contiguous where it is new.
+        The device array, C-contiguous.
     """
     array = np.ascontiguousarray(host).reshape(host.shape)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if out is None:
-        out = empty(array.shape, array.dtype)
+    out = empty(array.shape, array.dtype)
     with explained("a copy to the device"):
         out.set(array)
     return out

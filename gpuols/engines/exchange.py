@@ -26,6 +26,26 @@ def adopt(value: Any) -> Any:
     return cupy.from_dlpack(value) if hasattr(value, "__dlpack__") else cupy.asarray(value)
 
 
+def stream_of(kind: str, number: int) -> int | None:
+    """Stream that a library works on now.
+
+    Parameters
+    ----------
+    kind : {"cupy", "torch", "jax"}
+        Which library.
+    number : int
+        Of the device.
+
+    Returns
+    -------
+    int or None
+        Address of torch's current stream there; None where CuPy's is to be used.
+    """
+    if kind != "torch":
+        return None
+    return int(sys.modules["torch"].cuda.current_stream(number).cuda_stream)
+
+
 def hand(array: Any, kind: str) -> Any:
     """Give a device array out as the kind that came in, without a copy where possible.
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import device, transfer
-from gpuols.places import place_of
+from gpuols.places import number_of, place_of
 
 
 class Table(Protocol):
@@ -103,6 +103,6 @@ class Fetched(Stacked):
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Piece of the stack, all of its rows."""
         which, *_ = where
-        with transfer.at(self._place, self._stream):
+        with device.on(number_of(self._place), self._stream):
             places = tuple(device.upload(part) for part in self._places(which))
             return device.download(self._array[places])

@@ -10,22 +10,25 @@ from gpuols.engines import device, exchange
 from gpuols.places import CPU, number_of, place_of
 
 
-def at(place: str, stream: int | None = None) -> AbstractContextManager[None]:
+def at(place: str, kind: str = "cupy") -> AbstractContextManager[None]:
     """Make a place's device the current one of this thread; the CPU has none to make so.
 
     Parameters
     ----------
     place : str
         "cpu" or "cuda:N".
-    stream : int, optional
-        Address of the stream to work on there; without, this thread's current one.
+    kind : str, optional
+        Library on whose current stream to work there.
 
     Returns
     -------
     context manager
         While it is entered, so it is.
     """
-    return nullcontext() if place == CPU else device.on(number_of(place), stream)
+    if place == CPU:
+        return nullcontext()
+    number = number_of(place)
+    return device.on(number, exchange.stream_of(kind, number))
 
 
 def stream_at(place: str) -> int:
