@@ -3,6 +3,7 @@
 from gpuols.contrasts import Contrast
 from gpuols.errors import DeviceError, FitError, InputError, InputTypeError, Status
 from gpuols.fit import fit, fit_groups
+from gpuols.frame import fit_frame
 from gpuols.info import Info, info
 from gpuols.moments import Moments
 from gpuols.precompile import precompile
@@ -22,6 +23,7 @@ __all__ = [
     "Status",
     "__version__",
     "fit",
+    "fit_frame",
     "fit_groups",
     "fit_moments",
     "info",

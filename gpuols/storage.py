@@ -4,7 +4,6 @@ The file is written beside its place and renamed, so that it is there whole or n
 """
 
 import json
-import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from gpuols.arrays import NUMPY
 from gpuols.engines.solution import Solution
 from gpuols.errors import InputError, InputTypeError
+from gpuols.files import written_whole
 from gpuols.moments import Moments
 from gpuols.refined import Refined
 from gpuols.selection import listed
@@ -57,14 +57,8 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         else:
             words[name] = value
     found["words"] = np.array(json.dumps(words))
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
-    try:
-        with beside.open("wb") as file:
-            np.savez(file, **cast("dict[str, Any]", found))
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_whole(path) as beside, beside.open("wb") as file:
+        np.savez(file, **cast("dict[str, Any]", found))
 
 
 def load(path: str | PathLike[str]) -> dict[str, Any]:
