@@ -8,10 +8,12 @@ these signals ended.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from gpuols.errors import InputError
 from gpuols.version import __version__
 
+_MISTAKE = 2
 _INTERRUPTED = 130
 _READER_GONE = 141
 
@@ -24,6 +26,7 @@ _EXAMPLES = """\
 examples:
   gpuols demo         fit 4,037 regressions to 327,346 flights and show what came out
   gpuols info         say which engines can be used, and why another can't
+  gpuols info --json  the same for a program
   gpuols demo --help  say what the demo computes
 
 from Python:
@@ -53,7 +56,15 @@ it never disturbs another."""
 
 _INFO = """\
 Say which engines (device= of gpuols.fit) are ready, why another is not, how many threads are used,
-and the versions that matter. Put this into a bug report. The same from Python: gpuols.info()."""
+and the versions that matter. Put this into a bug report. The same from Python: gpuols.info().
+
+With --json one JSON object is printed, and nothing else:
+
+  engines   object: for each engine "ready", perhaps with the name of the device in brackets, or
+            why it can't be had
+  threads   integer: threads that the CPU engine uses
+  versions  object: versions of gpuols, python and the libraries that are installed
+  machine   string: operating system and processor"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,27 +104,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
-    command = parser.parse_args(argv).command
-    if command == "demo":
-        return _demo()
-    if command == "info":
-        from gpuols.info import info
-
-        print(info())
-        return 0
-    parser.print_help(sys.stderr)
-    return 2
-
-
-def _demo() -> int:
-    from gpuols import demo, flights
-
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return _MISTAKE
+    run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        print(demo.run())
-    except flights.DataError as error:
-        print(f"gpuols demo: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return run(arguments)
+    except InputError as error:
+        print(f"gpuols {arguments.command}: {error}", file=sys.stderr)
+        return _MISTAKE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,9 +123,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    for name, summary, description in (
-        ("demo", "fit one regression per aircraft to a year of flights", _DEMO),
-        ("info", "say which engines can be used, and why another can't", _INFO),
-    ):
-        commands.add_parser(name, help=summary, description=description, formatter_class=layout)
+
+    def add(
+        run: Callable[[argparse.Namespace], int], name: str, summary: str, description: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=summary, description=description, formatter_class=layout
+        )
+        command.set_defaults(run=run)
+        return command
+
+    add(_demo, "demo", "fit one regression per aircraft to a year of flights", _DEMO)
+    info = add(_info, "info", "say which engines can be used, and why another can't", _INFO)
+    info.add_argument("--json", action="store_true", help="print a JSON object, for a program")
     return parser
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from gpuols import demo, flights
+
+    try:
+        print(demo.run())
+    except flights.DataError as error:
+        print(f"gpuols demo: {error}", file=sys.stderr)
+        return _MISTAKE
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from gpuols.info import info
+
+    found = info()
+    if arguments.json:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps(asdict(found), indent=2))
+    else:
+        print(found)
+    return 0

@@ -1,9 +1,11 @@
 """The command line, most of it as a user starts it: in a process of its own."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import gpuols
 from gpuols import cli, demo
 
 ROOT = Path(__file__).resolve().parent.parent
+INFO_KEYS = ["engines", "threads", "versions", "machine"]
 
 
 def environment(*folders):
@@ -59,7 +62,7 @@ def test_every_command_is_in_the_help(capsys):
     ("command", "words"),
     [
         ("demo", ["usage: gpuols demo", "arr_delay", "fit_groups", 'pip install "gpuols[demo]"']),
-        ("info", ["usage: gpuols info", "gpuols.info()"]),
+        ("info", ["usage: gpuols info", "gpuols.info()", "--json", *INFO_KEYS]),
     ],
 )
 def test_help_of_a_command(command, words, capsys):
@@ -77,6 +80,32 @@ def test_info_prints_info(capsys):
     assert run.stdout == f"{gpuols.info()}\n"
     assert cli.main(["info"]) == 0
     assert capsys.readouterr().out == run.stdout
+
+
+def test_info_as_json_holds_what_info_says(capsys):
+    run = gpuols_command("info", "--json")
+    assert (run.returncode, run.stderr) == (0, "")
+    found, info = json.loads(run.stdout), gpuols.info()
+    assert list(found) == INFO_KEYS
+    assert found == {name: getattr(info, name) for name in INFO_KEYS}
+    assert type(found["threads"]) is int
+    assert run.stdout.isascii()
+    assert cli.main(["info", "--json"]) == 0
+    assert capsys.readouterr().out == run.stdout
+
+
+def test_json_has_every_fact_of_info():
+    assert [field.name for field in fields(gpuols.Info)] == INFO_KEYS
+
+
+@pytest.mark.parametrize("argument", [[], ["--json"]])
+def test_a_mistake_in_the_environment_is_one_line(argument, monkeypatch, capsys):
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", "many")
+    assert cli.main(["info", *argument]) == 2
+    came = capsys.readouterr()
+    assert came.out == ""
+    assert came.err.startswith("gpuols info: GPUOLS_NUM_THREADS: got 'many'")
+    assert len(came.err.splitlines()) == 1
 
 
 def test_nothing_asked_is_a_mistake_that_gets_help(capsys):
