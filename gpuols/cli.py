@@ -24,10 +24,11 @@ The work is done from Python (import gpuols); this command shows it and looks ar
 
 _EXAMPLES = """\
 examples:
-  gpuols demo         fit 4,037 regressions to 327,346 flights and show what came out
-  gpuols info         say which engines can be used, and why another can't
-  gpuols info --json  the same for a program
-  gpuols demo --help  say what the demo computes
+  gpuols demo                   fit 4,037 regressions to 327,346 flights and show what came out
+  gpuols demo --png slopes.png  draw their slopes as well
+  gpuols info                   say which engines can be used, and why another can't
+  gpuols info --json            the same for a program
+  gpuols demo --help            say what the demo computes
 
 from Python:
   >>> import gpuols
@@ -52,7 +53,10 @@ Then all regressions are fitted by one call:
 
 Not every aircraft flew enough to say something, and many flew one distance only, which can't be
 told from the intercept. Such a regression gets a status that says so, instead of wrong numbers;
-it never disturbs another."""
+it never disturbs another.
+
+--png FILE draws b, c and d of all aircraft with their 95% confidence intervals, those that are OK
+apart from the others."""
 
 _INFO = """\
 Say which engines (device= of gpuols.fit) are ready, why another is not, how many threads are used,
@@ -133,18 +137,19 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add(_demo, "demo", "fit one regression per aircraft to a year of flights", _DEMO)
+    demo = add(_demo, "demo", "fit one regression per aircraft to a year of flights", _DEMO)
+    demo.add_argument("--png", metavar="FILE", help="draw the slopes of all aircraft into a file")
     info = add(_info, "info", "say which engines can be used, and why another can't", _INFO)
     info.add_argument("--json", action="store_true", help="print a JSON object, for a program")
     return parser
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from gpuols import demo, flights
+    from gpuols import demo, flights, picture
 
     try:
-        print(demo.run())
-    except flights.DataError as error:
+        print(demo.run(arguments.png))
+    except (flights.DataError, picture.PictureError) as error:
         print(f"gpuols demo: {error}", file=sys.stderr)
         return _MISTAKE
     return 0

@@ -1,10 +1,6 @@
-"""A result in one .npz file: arrays as they are, words as JSON, nothing pickled.
-
-The file is written beside its place and renamed, so that it is there whole or not at all.
-"""
+"""A result in one .npz file: arrays as they are, words as JSON, nothing pickled."""
 
 import json
-import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,6 +12,7 @@ from numpy.typing import NDArray
 from gpuols.arrays import NUMPY
 from gpuols.engines.solution import Solution
 from gpuols.errors import InputError, InputTypeError
+from gpuols.files import written
 from gpuols.moments import Moments
 from gpuols.refined import Refined
 from gpuols.selection import listed
@@ -57,14 +54,8 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         else:
             words[name] = value
     found["words"] = np.array(json.dumps(words))
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
-    try:
-        with beside.open("wb") as file:
-            np.savez(file, **cast("dict[str, Any]", found))
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written(path) as file:
+        np.savez(file, **cast("dict[str, Any]", found))
 
 
 def load(path: str | PathLike[str]) -> dict[str, Any]:

