@@ -2,12 +2,13 @@
 
 import textwrap
 from collections.abc import Sequence
+from os import PathLike
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols import flights, inference
+from gpuols import flights, inference, picture
 from gpuols.errors import Status
 from gpuols.fit import fit_groups
 from gpuols.flights import Flights
@@ -16,10 +17,20 @@ from gpuols.result import Result
 _SHOWN = 5
 _WIDTH = 100
 _DIGITS = {"Intercept": 1}
+_SLOPES = {
+    "dep_delay": ("minute of dep_delay", 1.0, "1, as late as it left"),
+    "air_time": ("minute of air_time", 0.0, "0, no effect"),
+    "distance": ("mile of distance", 0.0, "0, no effect"),
+}
 
 
-def run() -> str:
+def run(png: str | PathLike[str] | None = None) -> str:
     """Read the flights, fit them, and say what came out.
+
+    Parameters
+    ----------
+    png : path, optional
+        File to draw the slopes into.
 
     Returns
     -------
@@ -30,12 +41,18 @@ def run() -> str:
     ------
     DataError
         If the flights are not there or can't be read.
+    PictureError
+        If the slopes can't be drawn or the file can't be written.
     """
     start = perf_counter()
     data = flights.read(flights.find())
     middle = perf_counter()
     result = fit(data)
-    return report(data, result, reading=middle - start, fitting=perf_counter() - middle)
+    text = report(data, result, reading=middle - start, fitting=perf_counter() - middle)
+    if png is None:
+        return text
+    draw(result, png)
+    return f"{text}\n\nThe slopes of all aircraft are drawn in {png}"
 
 
 def fit(data: Flights) -> Result:
@@ -54,6 +71,35 @@ def fit(data: Flights) -> Result:
     return fit_groups(
         data.X, data.arr_delay, data.tailnum, add_intercept=True, names=flights.REGRESSORS
     )
+
+
+def draw(result: Result, png: str | PathLike[str]) -> None:
+    """Draw the slopes of all aircraft, with their confidence intervals.
+
+    Parameters
+    ----------
+    result : Result
+        From `fit`.
+    png : path
+        The file to write.
+
+    Raises
+    ------
+    PictureError
+        If they can't be drawn or the file can't be written.
+    """
+    regressors, intervals = ", ".join(flights.REGRESSORS), result.conf_int()
+    title = (
+        f"Flights that left New York in 2013\n{flights.RESPONSE} on {regressors} and an intercept, "
+        f"one regression for each of {len(result):,} aircraft"
+    )
+    slopes = []
+    for name, (per, reference, meaning) in _SLOPES.items():
+        unit, j = f"minutes of {flights.RESPONSE} per {per}", result.terms.index(name)
+        slopes.append(
+            picture.Slope(name, unit, reference, meaning, result.params[:, j], intervals[:, j])
+        )
+    picture.draw(png, title, "aircraft", slopes, result.status)
 
 
 def report(data: Flights, result: Result, *, reading: float, fitting: float) -> str:

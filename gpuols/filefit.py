@@ -14,7 +14,7 @@ from gpuols import summary
 from gpuols.columns import Columns
 from gpuols.errors import InputError
 from gpuols.extras import needed
-from gpuols.files import written_whole
+from gpuols.files import written
 from gpuols.frame import fit_frame
 from gpuols.result import Result
 
@@ -108,6 +108,7 @@ def fit_file(
     start = perf_counter()
     with _explained(data):
         frame, typed = _open(data)
+        _refuse_empty(frame, data)
         keys = _keys(by, Columns.of(frame))
         if not typed:
             frame = _typed(frame, formula, keys, options.get("weights"))
@@ -156,6 +157,12 @@ def _open(data: str) -> tuple[Any, bool]:
     return text, False
 
 
+def _refuse_empty(frame: Any, data: str) -> None:
+    polars = needed("polars", "cli")
+    if not frame.select(polars.len()).collect().item():
+        raise InputError("DATA", f"{data!r} without rows", "rows", "look how it was made")
+
+
 def _typed(text: Any, formula: str, keys: Sequence[str], weights: str | None) -> Any:
     """The columns of text that are needed, as numbers where all of their values are some."""
     polars = needed("polars", "cli")
@@ -177,12 +184,15 @@ def _typed(text: Any, formula: str, keys: Sequence[str], weights: str | None) ->
 @contextmanager
 def _explained(data: str) -> Iterator[None]:
     """Turn errors of files and of polars into ours."""
-    polars = needed("polars", "cli")
+    polars, narwhals = needed("polars", "cli"), needed("narwhals", "frame")
     try:
         yield
-    except (OSError, polars.exceptions.PolarsError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        told = " ".join(str(told or error).split("\n", 1)[0].split())
+    except (
+        OSError,
+        polars.exceptions.PolarsError,
+        narwhals.exceptions.NarwhalsError,
+    ) as error:
+        told = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(
             "DATA", f"{data!r} ({told})", "a file that can be read", "check its name and content"
         ) from error
@@ -202,12 +212,12 @@ def _check_out(out: str, data: str) -> None:
 
 def _write(table: Any, out: str) -> None:
     try:
-        with written_whole(out) as beside:
+        with written(out) as file:
             {
                 _PARQUET: table.write_parquet,
                 _CSV: table.write_csv,
                 _ARROW: table.write_ipc,
-            }[_format("--out", out)](beside)
+            }[_format("--out", out)](file)
     except OSError as error:
         raise InputError(
             "--out", f"{out!r} ({error.strerror})", "a file that can be written", "check the folder"

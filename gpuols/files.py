@@ -1,30 +1,40 @@
-"""Files: written beside their place and renamed, so that they are there whole or not at all."""
+"""Files that are there whole or not at all: written beside their place, then renamed."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
-def written_whole(path: str | PathLike[str]) -> Iterator[Path]:
-    """Name a file to write to, which takes the place of `path` unless something goes wrong.
+def written(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to write; it takes its place only when the block ends without an error.
 
     Parameters
     ----------
     path : path
-        Where the file is to be.
+        The file, which may be there already; a link is followed.
 
     Yields
     ------
-    Path
-        Where to write it.
+    binary file
+        To write to.
+
+    Raises
+    ------
+    OSError
+        If it can't be written, or what is there is no plain file.
     """
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "what is there is no plain file", str(path))
+    beside = target.with_name(f".{target.name[:32]}.{os.urandom(8).hex()}")
     try:
-        yield beside
+        with beside.open("wb") as file:
+            yield file
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,7 +1,4 @@
-"""A result in one .npz file: arrays as they are, words as JSON, nothing pickled.
-
-The file is written beside its place and renamed, so that it is there whole or not at all.
-"""
+"""A result in one .npz file: arrays as they are, words as JSON, nothing pickled."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +12,7 @@ from numpy.typing import NDArray
 from gpuols.arrays import NUMPY
 from gpuols.engines.solution import Solution
 from gpuols.errors import InputError, InputTypeError
-from gpuols.files import written_whole
+from gpuols.files import written
 from gpuols.moments import Moments
 from gpuols.refined import Refined
 from gpuols.selection import listed
@@ -57,7 +54,7 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         else:
             words[name] = value
     found["words"] = np.array(json.dumps(words))
-    with written_whole(path) as beside, beside.open("wb") as file:
+    with written(path) as file:
         np.savez(file, **cast("dict[str, Any]", found))
 
 

@@ -55,6 +55,7 @@ FLOORS = {
     "contrasts": 6,
     "covariance": 5,
     "info": 6,
+    "picture": 6,
     "precompile": 6,
     "prediction": 6,
     "statistics": 7,
@@ -88,6 +89,7 @@ HEAVY = (
     "scipy.stats",
     "sklearn",
     "statsmodels",
+    "matplotlib",
 )
 
 

