@@ -1,5 +1,8 @@
 """Fit thousands to millions of least-squares regressions at once."""
 
+import importlib as _importlib
+import typing as _typing
+
 from gpuols.contrasts import Contrast
 from gpuols.errors import DeviceError, FitError, InputError, InputTypeError, Status
 from gpuols.fit import fit, fit_groups
@@ -18,6 +21,7 @@ __all__ = [
     "Info",
     "InputError",
     "InputTypeError",
+    "LinearRegression",
     "Moments",
     "Result",
     "Status",
@@ -30,3 +34,22 @@ __all__ = [
     "moments",
     "precompile",
 ]
+
+# Names whose modules need more than is always installed: imported when they are asked for.
+_LAZY = {"LinearRegression": "gpuols.estimator"}
+
+if _typing.TYPE_CHECKING:
+    from gpuols.estimator import LinearRegression
+else:
+
+    def __getattr__(name: str) -> _typing.Any:
+        """Import a name of `_LAZY`, and keep it."""
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_importlib.import_module(_LAZY[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    """Names that are here, and those of `_LAZY`."""
+    return sorted({*globals(), *_LAZY})
