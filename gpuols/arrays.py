@@ -51,6 +51,16 @@ class Incoming:
     place: str = CPU
 
 
+def kind_of(value: Any) -> Kind:
+    """Kind of array that results are to be where this comes in; it is not read."""
+    root = type(value).__module__.partition(".")[0]
+    if root == "torch":
+        return TORCH
+    if root in ("jax", "jaxlib"):
+        return JAX
+    return NUMPY if place_of(value) == CPU else CUPY
+
+
 def read(argument: str, value: Any) -> Incoming:
     """Numbers of an array-like, without a copy where possible.
 
@@ -75,7 +85,7 @@ def read(argument: str, value: Any) -> Incoming:
     DeviceError
         If it lives on a device that can't be used.
     """
-    root = type(value).__module__.partition(".")[0]
+    kind = kind_of(value)
     if isinstance(value, np.ma.MaskedArray):
         raise InputTypeError(
             argument,
@@ -83,11 +93,11 @@ def read(argument: str, value: Any) -> Incoming:
             "a plain array",
             "use .filled(numpy.nan), or give the masked rows zero weight",
         )
-    if root == "torch":
+    if kind == TORCH:
         return _from_torch(argument, value)
-    if root in ("jax", "jaxlib"):
+    if kind == JAX:
         return _from_jax(argument, value)
-    if place_of(value) != CPU:
+    if kind == CUPY:
         return _from_device(argument, value, CUPY, "call .get() or .copy_to_host() on it")
     if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
         raise InputTypeError(argument, "a lazy frame", "data", "call .collect() first")
