@@ -182,7 +182,7 @@ def _refuse_missing(table: Table) -> None:
         if number := int(missing.sum()):
             raise InputError(
                 "frame",
-                f"{number:,} missing values in column {name!r}, the first in row "
+                f"missing values in column {name!r}: {number:,}, the first in row "
                 f"{int(missing.argmax())}",
                 'none with missing="raise"',
                 'use missing="drop" to leave such rows out',
