@@ -118,6 +118,8 @@ def fit_frame(
     if missing == "raise":
         _refuse_missing(table)
     data = evaluate(model, table)
+    if missing == "drop" and table.rows and data.incomplete.all():
+        _refuse_empty(table)
     y = data.y if len(model.responses) > 1 else data.y[:, 0]
     keyless = _missing(keys, table)
     dropped = (data.incomplete | keyless | _missing(weight, table)) & (missing == "drop")
@@ -174,6 +176,18 @@ def _weight(weights: Any, columns: Columns) -> tuple[str, ...]:
 def _missing(names: Sequence[str], table: Table) -> Flags:
     """Rows in which one of some columns has no value."""
     return reduce(np.logical_or, map(table.missing, names), np.zeros(table.rows, bool))
+
+
+def _refuse_empty(table: Table) -> None:
+    """Raise where a column, by itself, leaves no row to fit."""
+    for name in table.frame.columns:
+        if table.missing(name).all():
+            raise InputError(
+                "frame",
+                f"column {name!r}, of which every value is missing",
+                "values",
+                "look how it was read, or leave it out",
+            )
 
 
 def _refuse_missing(table: Table) -> None:
