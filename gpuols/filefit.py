@@ -249,6 +249,6 @@ def _shown(table: Any) -> str:
         tbl_cols=-1,
         tbl_width_chars=120,
     ):
-        head = str(table.head(_SHOWN))
+        head = "\n".join(map(str.rstrip, str(table.head(_SHOWN)).splitlines()))
     more = len(table) - _SHOWN
     return head + (f"\n... and {summary.rows(more)} more" if more > 0 else "")
