@@ -265,12 +265,11 @@ def _sort_rows(codes: Codes) -> tuple[Codes, NDArray[Any] | None]:
         return np.bincount(codes), None
     from scipy.sparse import csr_array  # a slow import, for groups in disorder alone
 
-    narrow: Any = (
-        np.int32 if codes.size < 2**31 else np.int64
-    )  # SciPy's own choice, but a copy less
-    labels, each = codes.astype(narrow), np.arange(codes.size + 1, dtype=narrow)
+    # SciPy's own choice, but a copy less
+    codes = codes.astype(np.int32 if codes.size < 2**31 else np.int64, copy=False)
+    each = np.arange(codes.size + 1, dtype=codes.dtype)
     present = csr_array(
-        (np.ones(codes.size, np.int8), labels, each), shape=(codes.size, int(codes.max()) + 1)
+        (np.ones(codes.size, np.int8), codes, each), shape=(codes.size, int(codes.max()) + 1)
     )
     by_group = present.tocsc()
     return np.diff(by_group.indptr).astype(np.int64), by_group.indices
