@@ -14,6 +14,10 @@ Array = NDArray[Any]
 
 BACKENDS = ("pandas", "polars", "pyarrow")
 
+_OURS = (
+    *("response", "term", "coef", "std_err", "t", "p_value"),
+    *("nobs", "rsquared", "status"),
+)
 _NAMES = np.array([status.name for status in Status])
 
 
@@ -44,7 +48,10 @@ def to_frame(result: Any, backend: str | None) -> Any:
     if backend not in BACKENDS:
         raise InputError("backend", repr(backend), f"one of {', '.join(BACKENDS)}", "choose one")
     needed(backend, "frame")
-    found = narwhals.from_dict({**_places(result), **_numbers(result)}, backend=backend)
+    columns = {**_places(result), **_numbers(result)}
+    # Libraries tell the type of objects from a list alone.
+    plain = {name: a.tolist() if a.dtype == object else a for name, a in columns.items()}
+    found = narwhals.from_dict(plain, backend=backend)
     return found.to_native()
 
 
@@ -83,10 +90,14 @@ def _regressions(result: Any, lead: list[int]) -> dict[str, Array]:
     if result.keys is not None:
         keys = result.keys if isinstance(result.keys, tuple) else (result.keys,)
         columns = [key if isinstance(key, np.ndarray) and key.ndim else listed(key) for key in keys]
-        names = result.by or _numbered("group", len(columns))
+        names = (f"{name}_key" if name in _OURS else name for name in _names(result, len(columns)))
         return dict(zip(names, columns, strict=True))
     index = [place.reshape(-1) for place in np.indices(lead)]
     return dict(zip(_numbered("regression", len(lead)), index, strict=True))
+
+
+def _names(result: Any, count: int) -> tuple[str, ...]:
+    return result.by or _numbered("group", count)
 
 
 def _numbered(name: str, count: int) -> tuple[str, ...]:

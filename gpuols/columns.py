@@ -75,7 +75,7 @@ class Columns:
         narwhals = needed("narwhals", "frame")
         try:
             found = narwhals.from_native(frame)
-            return cls(found, tuple(found.collect_schema().names()))
+            names = tuple(found.collect_schema().names())
         except narwhals.exceptions.DuplicateError as error:
             raise InputError(
                 "frame", "columns of one name", "each name once", "rename the repeated columns"
@@ -87,6 +87,12 @@ class Columns:
                 "a data frame of pandas, polars or pyarrow",
                 "use gpuols.fit or gpuols.fit_groups for arrays",
             ) from error
+        for name in names:
+            if not isinstance(name, str):
+                raise InputTypeError(
+                    "frame", f"a column named {name!r}", "strings", "rename(columns=str) in pandas"
+                )
+        return cls(found, names)
 
     def check(self, argument: str, names: Iterable[str]) -> None:
         """Raise where a name is none of a column.
@@ -188,32 +194,48 @@ class Table:
         InputTypeError
             If it holds something else.
         """
-        narwhals = needed("narwhals", "frame")
         kind = self.kind(name)
         if kind != NUMBERS:
             came = kind if kind != OTHERS else f"values of type {self.frame[name].dtype}"
             raise InputTypeError(
                 argument, f"column {name!r} of {came}", "numbers", _CURES[kind].format(name)
             )
+        return self.values(name, rows)
+
+    def values(self, name: str, rows: slice = slice(None)) -> Array:
+        """Some rows of a column of which it is known that it holds numbers."""
+        narwhals = needed("narwhals", "frame")
         column = self.frame[name][rows]
         if not (column.dtype.is_integer() or column.dtype.is_float()):
             column = column.cast(narwhals.Float64)
         array: Array = column.to_numpy()
         return array
 
-    def pandas(self, name: str) -> Any:
-        """A column as pandas has it, a category's levels in their order."""
-        pandas = needed("pandas", "frame")
-        narwhals = needed("narwhals", "frame")
-        if self.kind(name) == NUMBERS:
-            return self.numbers("formula", name)
-        column = self.frame[name]
-        if self.frame.implementation.is_pandas():
-            return column.to_native().array
-        values = column.to_numpy()
-        if column.dtype == narwhals.Enum:
-            return pandas.Categorical(values, categories=column.dtype.categories)
-        return values
+    def pandas(self, name: str, complete: NDArray[np.bool_]) -> Any:
+        """Rows of a column as pandas has them, a category's levels in their order.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+        complete : (N,) of bool
+            Which rows.
+
+        Returns
+        -------
+        array or pandas.Categorical
+            Numbers keep their type where none of these is missing; strings are categories.
+        """
+        column, kind = self.frame[name].filter(complete.tolist()), self.kind(name)
+        if kind in (STRINGS, CATEGORIES):
+            return _category(column)
+        if kind == NUMBERS and (column.is_null().any() or not _is_plain(column.dtype)):
+            return self.values(name)[complete]
+        return column.to_numpy()
+
+    def filter(self, rows: NDArray[np.bool_]) -> "Table":
+        """Some of the rows."""
+        return Table(self.frame.filter(rows.tolist()))
 
     def missing(self, name: str) -> NDArray[np.bool_]:
         """Rows (N,) in which a column has no value: null, or NaN."""
@@ -225,3 +247,19 @@ class Table:
     def levels(self, name: str) -> int:
         """How many different values a column has."""
         return int(self.frame[name].n_unique())
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Whether NumPy has a dtype of numbers."""
+    narwhals = needed("narwhals", "frame")
+    return bool(dtype.is_integer() or dtype.is_float() or dtype == narwhals.Boolean)
+
+
+def _category(column: Any) -> Any:
+    """Strings or categories as pandas' categories, without levels of nobody."""
+    pandas, narwhals = needed("pandas", "frame"), needed("narwhals", "frame")
+    levels = column.dtype.categories if column.dtype == narwhals.Enum else None
+    native = getattr(column.to_native(), "dtype", None)
+    if isinstance(native, pandas.CategoricalDtype):
+        levels = native.categories
+    return pandas.Categorical(column.to_numpy(), categories=levels).remove_unused_categories()

@@ -134,7 +134,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
                 X,
                 y,
                 weights=weights,
-                add_intercept=self.fit_intercept,
+                add_intercept=_flag(self.fit_intercept),
                 ridge=self.alpha,
                 solver=self.solver,
                 tol=self.tol,
@@ -147,10 +147,12 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         first = int(self.fit_intercept)
         self.result_ = result
         self.rank_ = int(np.max(to_host(result.rank), initial=first - 1)) - first
-        self.coef_ = _changed(result, result.params, lambda b: b[first:].T.astype(dtype))
-        self.intercept_ = (
-            _changed(result, result.params, lambda b: b[0].astype(dtype)) if first else 0.0
-        )
+        with np.errstate(over="ignore"):
+            b = _changed(result, result.params, lambda b: b.astype(dtype))
+        if self.singular == "min_norm":
+            _refuse_unbounded(b)
+        self.coef_ = _changed(result, b, lambda b: b[first:].T)
+        self.intercept_ = _changed(result, b, lambda b: b[0]) if first else 0.0
         return self
 
     def predict(self, X: Any) -> Any:
@@ -212,6 +214,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return X, y, sample_weight, _dtype_for(rows.x)
 
 
+def _flag(value: Any) -> Any:
+    """NumPy's True and False as Python's."""
+    return bool(value) if isinstance(value, np.bool_) else value
+
+
 def _passes_by(*values: Any) -> bool:
     """Whether any of the arrays is of a kind that scikit-learn does not read in place."""
     return any(arrays.kind_of(value) != arrays.NUMPY for value in values)
@@ -244,6 +251,18 @@ def _refuse_useless(result: Result) -> None:
     if not to_host(result.nobs).all():
         raise InputError(
             "sample_weight", "no sample of positive weight", "at least one", "give it some samples"
+        )
+
+
+def _refuse_unbounded(coefficients: Any) -> None:
+    """Raise where the shortest solution is not finite."""
+    array = to_host(arrays.read("coef_", coefficients).array)
+    if not np.isfinite(array).all():
+        raise InputError(
+            "X, y",
+            f"coefficients that {array.dtype} can't hold",
+            "numbers of ordinary size",
+            'rescale the features or the target, use float64, or solver="auto"',
         )
 
 

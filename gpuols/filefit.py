@@ -165,20 +165,24 @@ def _refuse_empty(frame: Any, data: str) -> None:
 
 def _typed(text: Any, formula: str, keys: Sequence[str], weights: str | None) -> Any:
     """The columns of text that are needed, as numbers where all of their values are some."""
-    polars = needed("polars", "cli")
     columns = Columns.of(text)
     others = [*keys, *([] if weights is None else [weights])]
     model = formulas.read(formula, columns, True, others)
     columns.check("--by", keys)
     columns.check("--weights", others[len(keys) :])
     frame = columns.select([*model.variables, *model.sources, *others]).frame.to_native()
-    for column in frame:
-        for dtype in (polars.Int64, polars.Float64):
-            numbers = column.str.strip_chars().cast(dtype, strict=False)
-            if numbers.null_count() == column.null_count():
-                frame = frame.with_columns(numbers)
-                break
-    return frame
+    return frame.with_columns(_number(frame[name], exactly=name in keys) for name in frame.columns)
+
+
+def _number(column: Any, exactly: bool) -> Any:
+    """A column of text as numbers, if all of it is; if asked to, only if they spell it the same."""
+    polars = needed("polars", "cli")
+    for dtype in (polars.Int64,) if exactly else (polars.Int64, polars.Float64):
+        numbers = column.str.strip_chars().cast(dtype, strict=False)
+        same = not exactly or numbers.cast(polars.String).equals(column, null_equal=True)
+        if same and numbers.null_count() == column.null_count():
+            return numbers
+    return column
 
 
 @contextmanager
@@ -204,10 +208,18 @@ def _check_out(out: str, data: str) -> None:
     with suppress(OSError):
         if place.samefile(data):
             raise InputError("--out", f"{out!r}, the data itself", "another file", "rename it")
-    if place.is_dir() or not place.parent.is_dir():
+    if _is_folder(place):
+        raise InputError("--out", f"{out!r}, a folder", "a file", "give it a name in the folder")
+    if not _is_folder(place.parent):
         raise InputError(
             "--out", f"{out!r}", "a file in a folder that is there", "make the folder first"
         )
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False
 
 
 def _write(table: Any, out: str) -> None:
@@ -218,9 +230,10 @@ def _write(table: Any, out: str) -> None:
                 _CSV: table.write_csv,
                 _ARROW: table.write_ipc,
             }[_format("--out", out)](file)
-    except OSError as error:
+    except (OSError, needed("polars", "cli").exceptions.PolarsError) as error:
+        told = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(
-            "--out", f"{out!r} ({error.strerror})", "a file that can be written", "check the folder"
+            "--out", f"{out!r} ({told})", "a file that can be written", "check the folder"
         ) from error
 
 

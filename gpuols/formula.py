@@ -102,7 +102,7 @@ def read(formula: Any, columns: Columns, intercept: bool, others: Sequence[str])
 
 
 def _names(given: Any) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(given)
+    names = (given,) if isinstance(given, str) or not isinstance(given, Sequence) else tuple(given)
     for name in names:
         if not isinstance(name, str):
             raise InputTypeError("formula", f"{name!r} among the names", "strings", _HOW)
@@ -159,9 +159,9 @@ def _parse(formula: str, columns: Columns, intercept: bool, others: Sequence[str
         raise InputError(
             "formula", f"{formula!r}, of several parts", "responses ~ terms", 'use by= for "|"'
         )
-    constant = [term for term in parts.rhs if str(term) == "1"]
-    regressors = [term for term in parts.rhs if str(term) != "1"]
-    if any(str(term) == "1" for term in parts.lhs):
+    constant = [term for term in parts.rhs if _is_of(term, "literal")]
+    regressors = [term for term in parts.rhs if term not in constant]
+    if any(_is_of(term, "literal") for term in parts.lhs):
         raise InputError("formula", f"{formula!r}, a number as response", "columns", _HOW)
     return Model(
         responses=tuple(map(str, parts.lhs)),
@@ -169,17 +169,26 @@ def _parse(formula: str, columns: Columns, intercept: bool, others: Sequence[str
         variables=_variables(regressors, columns),
         sources=_variables(parts.lhs, columns),
         intercept=bool(constant),
-        plain=all(str(term) in columns.names for term in [*parts.lhs, *regressors]),
+        plain=all(
+            _is_of(term, "lookup") and str(term) in columns.names
+            for term in [*parts.lhs, *regressors]
+        ),
         parts=lambda: parts,
     )
+
+
+def _is_of(term: Any, method: str) -> bool:
+    """Whether a term is one factor that is found in one way: "lookup", "literal" or "python"."""
+    return [factor.eval_method.value for factor in term.factors] == [method]
 
 
 def _variables(terms: Sequence[Any], columns: Columns) -> tuple[str, ...]:
     """Columns that terms are made of."""
     functions = needed("formulaic.transforms", "frame").TRANSFORMS
     found: dict[str, None] = {}
-    for factor in (str(factor.expr) for term in terms for factor in term.factors):
-        names = {factor: False} if factor in columns.names else _names_in(factor)
+    for factor in (factor for term in terms for factor in term.factors):
+        looked_up = factor.eval_method.value == "lookup" and factor.expr in columns.names
+        names = {str(factor.expr): False} if looked_up else _names_in(str(factor.expr))
         for name, called in names.items():
             if called and name not in {*functions, *columns.names}:
                 raise _unknown_function(name, functions)
@@ -196,7 +205,12 @@ def _names_in(expression: str) -> dict[str, bool]:
     def spell(match: re.Match[str]) -> str:
         return quoted.setdefault(match[1], f"_quoted{len(quoted)}")
 
-    tree = ast.parse(_QUOTED.sub(spell, expression), mode="eval")
+    try:
+        tree = ast.parse(_QUOTED.sub(spell, expression), mode="eval")
+    except SyntaxError as error:
+        raise InputError(
+            "formula", f"{expression!r} ({error.msg})", "a term of Python", _HOW
+        ) from error
     as_written = {spelt: name for name, spelt in quoted.items()}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     called = {node.func.id for node in calls if isinstance(node.func, ast.Name)}

@@ -12,7 +12,6 @@ from gpuols import formula as formulas
 from gpuols.columns import Columns, Table
 from gpuols.errors import InputError, InputTypeError
 from gpuols.fit import fit, fit_groups
-from gpuols.keys import nulls
 from gpuols.matrix import evaluate
 from gpuols.options import Progress
 from gpuols.result import Result
@@ -38,8 +37,9 @@ def fit_frame(
 ) -> Result:
     """Fit a formula to a data frame, one regression for each group of rows if asked to.
 
-    Transforms and the levels of categories are those of the whole frame; a level that a group
-    lacks is a dropped column there.
+    Transforms and the levels of categories are those of all rows of the frame of which nothing is
+    missing, whatever their group; a level that a group lacks is a dropped column there. A transform
+    sees these rows only: make a column of `x.shift()` or `x.fillna(0)` before the fit.
 
     Parameters
     ----------
@@ -117,13 +117,19 @@ def fit_frame(
     table = columns.select((*model.variables, *model.sources, *keys, *weight))
     if missing == "raise":
         _refuse_missing(table)
-    data = evaluate(model, table)
+    keyless = _missing(keys, table) & (missing == "drop")
+    if keyless.any():
+        table = table.filter(~keyless)
+    data = evaluate(model, table, (*keys, *weight))
     if missing == "drop" and table.rows and data.incomplete.all():
         _refuse_empty(table)
     y = data.y if len(model.responses) > 1 else data.y[:, 0]
-    keyless = _missing(keys, table)
-    dropped = (data.incomplete | keyless | _missing(weight, table)) & (missing == "drop")
-    about: dict[str, Any] = {"by": keys, "frame": table.backend, "rows_dropped": int(dropped.sum())}
+    dropped = (data.incomplete | _missing(weight, table)) & (missing == "drop")
+    about: dict[str, Any] = {
+        "by": keys,
+        "frame": table.backend,
+        "rows_dropped": int(keyless.sum() + dropped.sum()),
+    }
     groups = tuple(table.native(name) for name in keys)
     options: dict[str, Any] = {
         "weights": table.numbers("weights", weight[0]) if weight else None,
@@ -141,8 +147,6 @@ def fit_frame(
     del table  # a column that is not a key is not needed any more
     if groups:
         result = fit_groups(data.x, y, groups[0] if isinstance(by, str) else groups, **options)
-        if missing == "drop" and result.keys is not None and keyless.any():
-            result = result[~nulls(result.keys)]
     else:
         result = fit(data.x, y, **options)
     moments = replace(result._moments, responses=model.responses)

@@ -143,14 +143,6 @@ def codes_of(grouping_keys: Array | tuple[Array, ...], groups: object) -> Codes:
     return np.fromiter(found, np.int64, rows.size)[codes]
 
 
-def nulls(keys: Array | tuple[Array, ...]) -> NDArray[np.bool_]:
-    """Whether a key, or one of several, of each group of a Grouping is missing: (G,)."""
-    columns = keys if isinstance(keys, tuple) else (keys,)
-    flags = [np.fromiter(map(_is_null, column), bool, column.size) for column in columns]
-    found: NDArray[np.bool_] = np.any(flags, axis=0)
-    return found
-
-
 def _as_columns(groups: object, n_rows: int | None = None) -> list[Array]:
     keys = {"groups": groups}
     if isinstance(groups, tuple):

@@ -53,7 +53,7 @@ class Data:
     incomplete: Flags
 
 
-def evaluate(model: Model, table: Table) -> Data:
+def evaluate(model: Model, table: Table, others: Sequence[str] = ()) -> Data:
     """Make the regressors and the responses of a table.
 
     Parameters
@@ -62,6 +62,8 @@ def evaluate(model: Model, table: Table) -> Data:
         What is asked for.
     table : Table
         At least the columns that the model is made of.
+    others : sequence of str
+        Columns without which a row is of no use, either.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def evaluate(model: Model, table: Table) -> Data:
         x, y = _gather(model.regressors, table), _gather(model.responses, table)
         terms = model.regressors
     else:
-        x, y, terms = _materialize(model, model.parts(), table)
+        x, y, terms = _materialize(model, model.parts(), table, others)
     lost = _reduce(np.logical_or, x) | _reduce(np.logical_and, y)
     return Data(x, y, terms, lost)
 
@@ -92,7 +94,7 @@ def _gather(names: Sequence[str], table: Table) -> Array:
     found = np.empty((table.rows, len(names)), np.result_type(np.float32, *dtypes))
     for rows in ranges(table.rows, _PIECE):
         for j, name in enumerate(names):
-            found[rows, j] = table.numbers("formula", name, rows)
+            found[rows, j] = table.values(name, rows)
     return found
 
 
@@ -102,13 +104,15 @@ def _reduce(operation: np.ufunc, numbers: Array) -> Flags:
     return reduce(operation, flags) if flags else np.zeros(len(numbers), bool)
 
 
-def _materialize(model: Model, parts: Any, table: Table) -> tuple[Array, Array, tuple[str, ...]]:
+def _materialize(
+    model: Model, parts: Any, table: Table, others: Sequence[str]
+) -> tuple[Array, Array, tuple[str, ...]]:
     """Regressors, responses and the regressors' names, by formulaic."""
     formulaic = needed("formulaic", "frame")
     _check_levels(parts.rhs, model.variables, table)
-    complete = ~reduce(
-        np.logical_or, map(table.missing, model.variables), np.zeros(table.rows, bool)
-    )
+    known = [~table.missing(name) for name in (*model.variables, *others)]
+    useful = [~table.missing(name) for name in model.sources]
+    complete = reduce(np.logical_and, known, reduce(np.logical_or, useful))
     try:
         with np.errstate(all="ignore"):
             found = formulaic.model_matrix(
@@ -123,7 +127,7 @@ def _materialize(model: Model, parts: Any, table: Table) -> tuple[Array, Array, 
         raise InputError(
             "formula", f"a term that can't be evaluated ({told})", "numbers", "look at its columns"
         ) from error
-    _check_responses(found.lhs.model_spec, formulaic)
+    _check_responses(model, found.lhs, formulaic)
     first = int(model.intercept)
     names = tuple(found.rhs.model_spec.column_names)[first:]
     x, y = _spread(found.rhs[:, first:], complete), _spread(found.lhs, complete)
@@ -143,11 +147,7 @@ def _frame(model: Model, table: Table, complete: Flags) -> Any:
     """The complete rows as formulaic knows them best."""
     pandas = needed("pandas", "frame")
     columns = dict.fromkeys((*model.variables, *model.sources))
-    frame = pandas.DataFrame({name: table.pandas(name) for name in columns}).loc[complete]
-    for name in columns:
-        if isinstance(frame[name].dtype, pandas.CategoricalDtype):
-            frame[name] = frame[name].cat.remove_unused_categories()
-    return frame
+    return pandas.DataFrame({name: table.pandas(name, complete) for name in columns})
 
 
 def _check_levels(terms: Any, variables: Sequence[str], table: Table) -> None:
@@ -166,10 +166,15 @@ def _check_levels(terms: Any, variables: Sequence[str], table: Table) -> None:
                 )
 
 
-def _check_responses(spec: Any, formulaic: Any) -> None:
+def _check_responses(model: Model, found: Any, formulaic: Any) -> None:
     category = formulaic.parser.types.Factor.Kind.CATEGORICAL
-    for name, (kind, _) in spec.encoder_state.items():
+    for name, (kind, _) in found.model_spec.encoder_state.items():
         if kind is category:
             raise InputTypeError(
                 "formula", f"response {name!r} of categories", "numbers", "convert it to numbers"
             )
+    if found.shape[1] != len(model.responses):
+        names = ", ".join(found.model_spec.column_names)
+        raise InputError(
+            "formula", f"responses {names}", "one column each", "make columns of them first"
+        )

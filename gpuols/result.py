@@ -198,7 +198,8 @@ class Result(Statistics):
         -------
         data frame
             Columns: the keys, or where there are none the index of the regression; response, term,
-            coef, std_err, t, p_value, nobs, rsquared, and the name of the status.
+            coef, std_err, t, p_value, nobs, rsquared, and the name of the status. A key of one
+            of these names gets "_key" after it.
 
         Raises
         ------

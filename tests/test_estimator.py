@@ -505,3 +505,22 @@ def test_without_scikit_learn_the_message_says_how_to_get_it(monkeypatch):
         from gpuols import LinearRegression  # noqa: F401
     with pytest.raises(ImportError, match=re.escape('pip install "gpuols[sklearn]"')):
         _ = gpuols.LinearRegression
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "options"),
+    [
+        (np.arange(6.0, dtype=np.float32)[:, None], np.arange(6.0) + 1e39, {}),
+        (np.arange(6.0)[:, None] * 1e-310, np.arange(6.0), {}),
+        (np.repeat(np.arange(6.0)[:, None], 2, axis=1), np.arange(6.0), {"solver": "cholesky"}),
+    ],
+    ids=["too large for float32", "too small features", "dependent features in double"],
+)
+def test_coefficients_that_are_not_finite_are_told(X, y, options):
+    with pytest.raises(ValueError, match="rescale"):
+        gpuols.LinearRegression(**options).fit(X, y)
+
+
+def test_flags_of_numpy_are_flags():
+    X, y = np.arange(6.0)[:, None], np.arange(6.0)
+    assert gpuols.LinearRegression(fit_intercept=np.False_).fit(X, y).intercept_ == 0.0

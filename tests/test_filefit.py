@@ -131,6 +131,24 @@ def test_text_is_read_for_what_it_says(folder):
     np.testing.assert_allclose(found.result.params[0], expected.params, rtol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        (["12345678901234567890", "12345678901234567891"], None),
+        (["02134", "2134"], None),
+        (["1e5", "100000"], ["100000", "1e5"]),
+        (["10", "9"], [9, 10]),
+        (["2024-01-02", "2024-01-01"], ["2024-01-01", "2024-01-02"]),
+    ],
+)
+def test_keys_are_not_changed(folder, keys, kept):
+    lines = "".join(f"{i * i},{i},{keys[i % 2]}\n" for i in range(8))
+    (folder / "keys.csv").write_text("y,x,k\n" + lines)
+    found = fit_file("keys.csv", "y ~ x", by=["k"], out="fits.parquet")
+    assert found.result.keys[0].tolist() == (kept or keys)
+    assert pl.read_parquet("fits.parquet")["k"].unique().sort().to_list() == (kept or keys)
+
+
 def test_columns_that_nobody_named_are_not_looked_at(folder):
     (folder / "odd.csv").write_text(
         "y,x,odd\n" + "".join(f"{i * i},{i},{'x' * i}\n" for i in range(9))
@@ -234,6 +252,8 @@ def test_a_bar_is_shown_on_a_terminal_only(folder, monkeypatch):
         (["rows.csv", "y ~ x", "--out", "fits.doc"], "'.doc'"),
         (["rows.csv", "y ~ x", "--out", "nowhere/fits.csv"], "folder that is there"),
         (["rows.csv", "y ~ x", "--out", "rows.csv"], "the data itself"),
+        (["rows.csv", "y ~ x", "--out", "folder.csv"], "a folder"),
+        (["rows.csv", "y ~ x", "--out", f"{'x' * 300}.csv"], "too long"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(folder, capsys, words, said):
@@ -268,9 +288,18 @@ def test_dependent_columns_may_be_refused(folder, capsys):
     assert "o.csv" not in files(folder)
 
 
-def test_a_file_that_can_not_be_written_is_told(folder, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        OSError("No space left on device"),
+        pl.exceptions.ComputeError("No space left on device\nand more"),
+    ],
+    ids=["of the system", "of polars", "its own"],
+)
+def test_a_file_that_can_not_be_written_is_told(folder, capsys, monkeypatch, error):
     def fail(*_):
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(pl.DataFrame, "write_csv", fail)
     before = files(folder)

@@ -1,17 +1,22 @@
 """Regressions of data frames: by formula or by names, by group, and frames of results."""
 
+import datetime
 import pickle
 import sys
+from decimal import Decimal
 
+import formulaic
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import gpuols
 from gpuols import Result, Status
 
 N = 240
+DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 
 def made():
@@ -155,6 +160,88 @@ def test_categories_and_transforms_are_those_of_the_whole_frame(make):
     expected = gpuols.fit_groups(x, np.log(DATA.y2), DATA["shop"], add_intercept=True)
     np.testing.assert_allclose(found.params, expected.params, rtol=1e-9)
     assert found.terms == ("Intercept", "C(color)[T.green]", "C(color)[T.red]", "center(x)")
+
+
+ODD = DATA.rename(columns={"z": "x:z", "w": "np.log(x)", "count": "1", "shop": "a shop"}).assign(
+    z=DATA.x**2, flag2=DATA["count"] > 4
+)
+
+
+@every
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x*color + flag",
+        "y ~ color:flag + C(flag)",
+        "y ~ C(color, contr.sum) + {x + 1} + I(x**2) - 1",
+        "y ~ poly(x, 2) + scale(z) + bs(z, df=4)",
+        "y ~ np.log(z) + x*z",
+        "y ~ `x:z` + `np.log(x)` + `a shop`",
+        "y ~ `1` + x",
+        "y ~ np.log(`np.log(x)`) + C(`a shop`)",
+        "y ~ x + x",
+        "y ~ 0 + flag2 + {~flag2}",
+        "log(z) ~ C(year):x",
+    ],
+)
+def test_formulas_mean_what_they_mean_to_formulaic(make, formula):
+    data = ODD.copy()
+    data.loc[[3, 8], "x"] = None
+    data.loc[[5], "color"] = None
+    data.loc[[7], "y"] = None
+    found = gpuols.fit_frame(make(data), formula)
+    complete = data.dropna(subset=["x", "y"]) if "poly" in formula else data
+    matrices = formulaic.model_matrix(formula, complete)
+    x, y = (np.asarray(side, float) for side in (matrices.rhs, matrices.lhs))
+    expected = gpuols.fit(x, y[:, 0], add_intercept=False)
+    names = matrices.rhs.model_spec.column_names
+    assert sorted(found.terms) == sorted(names)
+    order = [names.index(term) for term in found.terms]
+    usual = np.isfinite(expected.params[order])
+    np.testing.assert_allclose(found.params[usual], expected.params[order][usual], rtol=1e-7)
+    np.testing.assert_allclose(found.ssr, expected.ssr, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["string", "category", pd.ArrowDtype(pa.string()), pd.ArrowDtype(DICTIONARY)], ids=str
+)
+@pytest.mark.parametrize("formula", ["y ~ color", "y ~ x:color", "y ~ C(color)"])
+def test_words_of_any_type_are_categories(dtype, formula):
+    data = DATA.assign(color=DATA["color"].astype(dtype))
+    found, expected = gpuols.fit_frame(data, formula), gpuols.fit_frame(DATA, formula)
+    assert found.terms == expected.terms
+    np.testing.assert_array_equal(found.params, expected.params)
+
+
+def test_rows_that_are_not_fitted_give_no_levels():
+    data = made()
+    data.loc[3, ["color", "y"]] = "violet", None
+    data.loc[4, ["color", "w"]] = "pink", None
+    data.loc[5, ["color", "shop"]] = "brown", None
+    found = gpuols.fit_frame(data, "y ~ color", by="shop", weights="w")
+    assert found.terms == ("Intercept", "color[T.green]", "color[T.red]")
+    assert (found.status == Status.OK).all()
+    data.loc[9, "y"] = None
+    assert gpuols.fit_frame(data, "center(y) ~ x").status == Status.OK
+
+
+@pytest.mark.parametrize("formula", ["poly(x, 2) ~ z", "poly(x, 2) + y ~ z", "C(color) + y ~ z"])
+def test_a_response_is_one_column(formula):
+    with pytest.raises(gpuols.InputError if "poly" in formula else gpuols.InputTypeError):
+        gpuols.fit_frame(DATA, formula)
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ 1x", "y ~ x.", "y ~ if", "y ~ lambda", ("y", None), (0, [1])]
+)
+def test_what_is_no_formula_is_told(formula):
+    with pytest.raises((gpuols.InputError, gpuols.InputTypeError), match="formula: "):
+        gpuols.fit_frame(DATA, formula)
+
+
+def test_columns_without_names_are_told():
+    with pytest.raises(gpuols.InputTypeError, match=r"column named 0.*rename\(columns=str\)"):
+        gpuols.fit_frame(pd.DataFrame(np.ones((3, 2))), "y ~ x")
 
 
 @every
@@ -392,6 +479,35 @@ def test_keys_are_columns(groups, names, backend):
     keys = result.keys if isinstance(result.keys, tuple) else (result.keys,)
     for name, key in zip(names, keys, strict=True):
         assert found[name].to_list() == pl.Series(key).to_list()
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pd.Series([True, None, False] * 12, dtype="boolean"),
+        pd.Series([1, None, 2**60 + 1] * 12, dtype="Int64"),
+        [Decimal("1.5"), None, Decimal("0.5")] * 12,
+        [datetime.time(1), datetime.time(2), None] * 12,
+        [None, None, None] * 12,
+    ],
+    ids=["flags", "integers", "decimals", "times", "nothing"],
+)
+def test_keys_that_are_objects_keep_their_values(backend, keys, tmp_path):
+    result = gpuols.fit_groups(np.arange(36.0)[:, None], np.arange(36.0) ** 2, keys)
+    found = pl.DataFrame(result.to_frame(backend))
+    expected = [None if key is None or key != key else key for key in result.keys.tolist()]
+    assert found["group"].to_list() == expected
+    found.write_parquet(tmp_path / "keys.parquet")
+
+
+@every
+def test_a_key_named_like_a_column_of_ours_keeps_its_values(make):
+    data = DATA.rename(columns={"shop": "t", "year": "term"})
+    found = gpuols.fit_frame(make(data), "y ~ x", by=["t", "term"]).to_frame("polars")
+    assert found.columns[:4] == ["t_key", "term_key", "response", "term"]
+    assert found["t_key"].unique().sort().to_list() == ["a", "b", "c"]
+    assert found["t"].dtype == pl.Float64
 
 
 def test_one_of_many_is_a_frame_with_its_key():
