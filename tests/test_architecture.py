@@ -22,10 +22,12 @@ MAX_LINES = 300
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "lazy": 0,
     "numerics": 0,
     "places": 0,
     "units": 0,
     "version": 0,
+    "frames": 1,
     "options": 1,
     "selection": 1,
     "arrays": 2,
