@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gpuols
+from gpuols.files import written
 
 
 def machine() -> dict[str, Any]:
@@ -42,9 +43,8 @@ def device() -> dict[str, Any]:
 
 def write(path: Path, figures: dict[str, Any]) -> None:
     """Write the figures as JSON; a file of that name is replaced at once or not at all."""
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(figures, indent=2) + "\n")
-    beside.replace(path)
+    with written(path) as file:
+        file.write((json.dumps(figures, indent=2) + "\n").encode())
 
 
 def _said_by(*command: str) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gpuols.engines import device, exchange
 from gpuols.engines.transfer import at, to_place
 from gpuols.errors import DeviceError, InputTypeError
-from gpuols.frames import Axis, check_dtype, from_column, from_frame, from_xarray, numbers
+from gpuols.labelled import Axis, check_dtype, from_column, from_frame, from_xarray, numbers
 from gpuols.places import CPU, number_of, place_of
 
 Kind = str
@@ -60,6 +60,16 @@ class Incoming:
         return labels if labels and len(labels) == columns else None
 
 
+def kind_of(value: Any) -> Kind:
+    """Kind of array that results are to be where this comes in; it is not read."""
+    root = _library_of(value)
+    if root == "torch":
+        return TORCH
+    if root in ("jax", "jaxlib"):
+        return JAX
+    return NUMPY if place_of(value) == CPU else CUPY
+
+
 def read(argument: str, value: Any) -> Incoming:
     """Numbers of an array-like, without a copy where possible.
 
@@ -84,7 +94,7 @@ def read(argument: str, value: Any) -> Incoming:
     DeviceError
         If it lives on a device that can't be used.
     """
-    root = _library_of(value)
+    kind = kind_of(value)
     if isinstance(value, np.ma.MaskedArray):
         raise InputTypeError(
             argument,
@@ -92,14 +102,14 @@ def read(argument: str, value: Any) -> Incoming:
             "a plain array",
             "use .filled(numpy.nan), or give the masked rows zero weight",
         )
-    if root == "torch":
+    if kind == TORCH:
         return _from_torch(argument, value)
-    if root in ("jax", "jaxlib"):
+    if kind == JAX:
         return _from_jax(argument, value)
-    if root == "xarray":
+    if _library_of(value) == "xarray":
         array, axes = from_xarray(argument, value)
         return Incoming(array, labels=_name_of(value), axes=axes)
-    if place_of(value) != CPU:
+    if kind == CUPY:
         return _from_device(argument, value, CUPY, "call .get() or .copy_to_host() on it")
     if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
         raise InputTypeError(argument, "a lazy frame", "data", "call .collect() first")

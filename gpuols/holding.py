@@ -69,6 +69,12 @@ class Holding:
         batch of shape L+(m,), of one response each, handed out as if they shared a design.
     place : str
         Where the moments and the solution are, and what is handed out: "cpu" or "cuda:N".
+    by : tuple of str
+        Names of the keys, where they are columns of a frame.
+    frame : str or None
+        Library of the data frame that came in, where one did.
+    rows_dropped : int
+        Rows of that frame that are in no regression, because a value of theirs is missing.
     """
 
     engine: str
@@ -84,6 +90,9 @@ class Holding:
     apart: bool = False
     _refined: Refined | None = None
     place: str = CPU
+    by: tuple[str, ...] = ()
+    frame: str | None = None
+    rows_dropped: int = 0
 
     @lazy
     def _plain(self) -> Self:

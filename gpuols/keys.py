@@ -143,6 +143,14 @@ def codes_of(grouping_keys: Array | tuple[Array, ...], groups: object) -> Codes:
     return np.fromiter(found, np.int64, rows.size)[codes]
 
 
+def nulls(keys: Array | tuple[Array, ...]) -> NDArray[np.bool_]:
+    """Whether a key, or one of several, of each group of a Grouping is missing: (G,)."""
+    columns = keys if isinstance(keys, tuple) else (keys,)
+    flags = [np.fromiter(map(_is_null, column), bool, column.size) for column in columns]
+    found: NDArray[np.bool_] = np.any(flags, axis=0)
+    return found
+
+
 def _as_columns(groups: object, n_rows: int | None = None) -> list[Array]:
     keys = {"groups": groups}
     if isinstance(groups, tuple):
@@ -257,12 +265,11 @@ def _sort_rows(codes: Codes) -> tuple[Codes, NDArray[Any] | None]:
         return np.bincount(codes), None
     from scipy.sparse import csr_array  # a slow import, for groups in disorder alone
 
-    narrow: Any = (
-        np.int32 if codes.size < 2**31 else np.int64
-    )  # SciPy's own choice, but a copy less
-    labels, each = codes.astype(narrow), np.arange(codes.size + 1, dtype=narrow)
+    # SciPy's own choice, but a copy less
+    codes = codes.astype(np.int32 if codes.size < 2**31 else np.int64, copy=False)
+    each = np.arange(codes.size + 1, dtype=codes.dtype)
     present = csr_array(
-        (np.ones(codes.size, np.int8), labels, each), shape=(codes.size, int(codes.max()) + 1)
+        (np.ones(codes.size, np.int8), codes, each), shape=(codes.size, int(codes.max()) + 1)
     )
     by_group = present.tocsc()
     return np.diff(by_group.indptr).astype(np.int64), by_group.indices

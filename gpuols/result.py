@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuols import contrasts, inference, prediction, storage, summary, units
+from gpuols import coefficients, contrasts, inference, prediction, storage, summary, units
 from gpuols.contrasts import Contrast
 from gpuols.engines.transfer import to_host
 from gpuols.errors import FitError, InputError, Status
@@ -32,13 +32,7 @@ class Result(Statistics):
     """
 
     def cov_params(self) -> Any:
-        """Covariance of the coefficients.
-
-        Returns
-        -------
-        L+(m,p,p)
-            The matrices.
-        """
+        """Covariance of the coefficients, L+(m,p,p)."""
         return self._give(self._on_host._plain._cov(np.eye(len(self.terms))), axis=-3)
 
     def _cov(self, weights: Any, less: Any = 0) -> Any:
@@ -192,10 +186,32 @@ class Result(Statistics):
         """Table of the coefficients of one regression, or an overview of many."""
         return summary.summarize(self._on_host._shown)
 
+    def to_frame(self, backend: str | None = None) -> Any:
+        """Coefficients as a data frame, one row each.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars", "pyarrow"}, optional
+            Library of the frame; that of the frame that came in, else the first that is installed.
+
+        Returns
+        -------
+        data frame
+            Columns: the keys, or where there are none the index of the regression; response, term,
+            coef, std_err, t, p_value, nobs, rsquared, and the name of the status.
+
+        Raises
+        ------
+        ImportError, InputError
+            If narwhals, or the library, is not installed or not known.
+        """
+        return coefficients.to_frame(self._on_host._shown, backend or self.frame)
+
     def __repr__(self) -> str:
         """Counts of statuses."""
         counts = summary.count(to_host(self._plain.status))
-        return f"Result({counts}; p={len(self.terms)}, engine={self.engine!r})"
+        dropped = f"; {summary.rows(self.rows_dropped)} dropped" if self.rows_dropped else ""
+        return f"Result({counts}{dropped}; p={len(self.terms)}, engine={self.engine!r})"
 
     def __len__(self) -> int:
         """Number of regressions along the first axis of L, or of responses where L = ()."""

@@ -16,7 +16,7 @@ from gpuols import arrays
 from gpuols.arrays import CUPY, JAX, NUMPY, TORCH, Incoming, Kind
 from gpuols.engines.transfer import at, to_host
 from gpuols.errors import DeviceError, InputError
-from gpuols.frames import check_same_axes
+from gpuols.labelled import check_same_axes
 from gpuols.places import CPU
 from gpuols.shapes import check_axes, check_rows, check_weights, lead_of
 

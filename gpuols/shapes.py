@@ -44,9 +44,9 @@ def check_rows(x: Any, y: Any, single: bool) -> None:
 def check_weights(w: Any, n: int) -> None:
     """Refuse weights that are not (..., n), or of which one is negative."""
     if w.ndim < 1 or w.shape[-1] != n:
-        raise InputError(
-            "weights", f"shape {w.shape}", f"(..., {n}): one a row", "leave out the axis of columns"
-        )
+        column = w.ndim > 1 and w.shape[-2:] == (n, 1)
+        cure = "leave out the axis of columns" if column else "give one weight a row of X"
+        raise InputError("weights", f"shape {w.shape}", f"(..., {n}): one a row", cure)
     lowest = _lowest(w)
     if lowest < 0:
         raise InputError(

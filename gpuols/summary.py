@@ -32,6 +32,11 @@ def count(status: NDArray[np.int8]) -> str:
     return f"{status.size:,} {noun}: {', '.join(parts) or 'none'}"
 
 
+def rows(number: int) -> str:
+    """A number of rows, as "1 row" or "2,000 rows"."""
+    return f"{number:,} {'row' if number == 1 else 'rows'}"
+
+
 def complaint(status: NDArray[np.int8], keys: Any, single: bool) -> str:
     """What `Result.check` says of regressions that are not OK.
 

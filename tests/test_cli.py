@@ -55,7 +55,7 @@ def test_every_command_is_in_the_help(capsys):
         cli.main(["--help"])
     assert ended.value.code == 0
     listed = capsys.readouterr().out.split("commands:")[1].split("examples:")[0]
-    assert re.findall(r"^    (\w+) ", listed, re.MULTILINE) == ["demo", "info"]
+    assert re.findall(r"^    (\w+) ", listed, re.MULTILINE) == ["fit", "demo", "info"]
 
 
 @pytest.mark.parametrize(

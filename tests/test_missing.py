@@ -197,15 +197,14 @@ def variant(request):
 def test_responses_on_one_design_do_not_meet(shape, variant, monkeypatch):
     X, Y, options = shared(shape, variant)
     whole = gpuols.fit(X, Y, **options)
-    for m in (1, 2, TILE - 1, TILE + 1):
+    wide = X.shape[1] > TILE
+    for m in (1, TILE + 1) if wide else (1, 2, TILE - 1, TILE + 1):
         places = np.random.default_rng(m).permutation(Y.shape[1])[:m]
         some = gpuols.fit(X, Y[:, places], **options)
         assert_same_bits(numbers(some), numbers(whole[places]))
-    for size in (1, 7):
-        assert_same_bits(numbers(gpuols.fit(X, Y, batch_size=size, **options)), numbers(whole))
-    for threads in ("1", "3"):
+    for size, threads in ((7, "1"),) if wide else ((1, "2"), (7, "1"), (40, "3")):
         monkeypatch.setenv(THREADS_VARIABLE, threads)
-        again = gpuols.fit(X, Y, batch_size=40, **options)
+        again = gpuols.fit(X, Y, batch_size=size, **options)
         assert_same_bits(numbers(again), numbers(whole))
 
 

@@ -27,7 +27,7 @@ def join(left: Words, right: Words) -> Words:
 
 
 def rank(values: Words) -> Codes:
-    """Replace the values by their ranks among the distinct ones."""
+    """Ranks of the values among the distinct ones; they may be overwritten by them."""
     if (values[1:] >= values[:-1]).all():
         return np.cumsum(np.diff(values, prepend=values[:1]) != 0, dtype=np.int64)
     size = int(values.max()) + 1
@@ -40,7 +40,10 @@ def rank(values: Words) -> Codes:
         size, ascending = distinct.size, np.argsort(distinct)
     rank_of = np.empty(size, np.int64)
     rank_of[ascending] = np.arange(ascending.size)
-    return rank_of[labels]
+    for start in range(0, labels.size, _BLOCK):
+        block = labels[start : start + _BLOCK]
+        block[:] = rank_of[block]
+    return labels
 
 
 def _label(values: Words, multipliers: tuple[int, ...]) -> tuple[Codes, Words]:

@@ -1,0 +1,175 @@
+"""Matrix: the numbers that a model makes of a table.
+
+A formula is formulaic's business: its transforms, levels and contrasts. It is evaluated once on
+the whole table, so that they are the same for all groups. Columns that a formula names as they are
+go around it, with one copy.
+
+Rows of which a regressor is missing stay, all NaN: whether they leave a regression is up to the
+fit. Transforms and levels are those of the other rows.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.columns import NUMBERS, Table
+from gpuols.errors import InputError, InputTypeError
+from gpuols.extras import needed
+from gpuols.formula import Model
+from gpuols.selection import ranges
+
+Array = NDArray[Any]
+Flags = NDArray[np.bool_]
+
+_MOST_LEVELS = 1000
+_PIECE = 1 << 18
+_CATEGORY = re.compile(r"C\(\s*([^\W\d]\w*)\s*[,)]")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model makes of a table of N rows.
+
+    Attributes
+    ----------
+    x : (N, k)
+        Regressors, float32 where all their columns are so, else float64.
+    y : (N, m)
+        Responses.
+    terms : tuple of str
+        Names of the regressors.
+    incomplete : (N,) of bool
+        Rows of which a regressor, or every response, is missing.
+    """
+
+    x: Array
+    y: Array
+    terms: tuple[str, ...]
+    incomplete: Flags
+
+
+def evaluate(model: Model, table: Table) -> Data:
+    """Make the regressors and the responses of a table.
+
+    Parameters
+    ----------
+    model : Model
+        What is asked for.
+    table : Table
+        At least the columns that the model is made of.
+
+    Returns
+    -------
+    Data
+        Of all rows.
+
+    Raises
+    ------
+    InputError
+        If a category has too many levels, or a term can't be evaluated.
+    InputTypeError
+        If a column does not hold what is asked of it.
+    """
+    used = (*model.variables, *model.sources)
+    plain = model.plain and all(table.kind(name) == NUMBERS for name in used)
+    if model.parts is None or plain:
+        x, y = _gather(model.regressors, table), _gather(model.responses, table)
+        terms = model.regressors
+    else:
+        x, y, terms = _materialize(model, model.parts(), table)
+    lost = _reduce(np.logical_or, x) | _reduce(np.logical_and, y)
+    return Data(x, y, terms, lost)
+
+
+def _gather(names: Sequence[str], table: Table) -> Array:
+    """Columns of a table side by side, copied piece by piece."""
+    dtypes = (table.numbers("formula", name, slice(0)).dtype for name in names)
+    found = np.empty((table.rows, len(names)), np.result_type(np.float32, *dtypes))
+    for rows in ranges(table.rows, _PIECE):
+        for j, name in enumerate(names):
+            found[rows, j] = table.numbers("formula", name, rows)
+    return found
+
+
+def _reduce(operation: np.ufunc, numbers: Array) -> Flags:
+    """Rows in which numbers are missing, joined over the columns."""
+    flags = [np.isnan(column) for column in numbers.T]
+    return reduce(operation, flags) if flags else np.zeros(len(numbers), bool)
+
+
+def _materialize(model: Model, parts: Any, table: Table) -> tuple[Array, Array, tuple[str, ...]]:
+    """Regressors, responses and the regressors' names, by formulaic."""
+    formulaic = needed("formulaic", "frame")
+    _check_levels(parts.rhs, model.variables, table)
+    complete = ~reduce(
+        np.logical_or, map(table.missing, model.variables), np.zeros(table.rows, bool)
+    )
+    try:
+        with np.errstate(all="ignore"):
+            found = formulaic.model_matrix(
+                parts,
+                _frame(model, table, complete),
+                context=None,
+                na_action="ignore",
+                output="numpy",
+            )
+    except (formulaic.errors.FormulaicError, ArithmeticError, TypeError, ValueError) as error:
+        told = re.sub(r"\s+", " ", str(error))
+        raise InputError(
+            "formula", f"a term that can't be evaluated ({told})", "numbers", "look at its columns"
+        ) from error
+    _check_responses(found.lhs.model_spec, formulaic)
+    first = int(model.intercept)
+    names = tuple(found.rhs.model_spec.column_names)[first:]
+    x, y = _spread(found.rhs[:, first:], complete), _spread(found.lhs, complete)
+    return x, y, names
+
+
+def _spread(part: Array, complete: Flags) -> Array:
+    """Rows in their places, NaN between them."""
+    if complete.all():
+        return np.ascontiguousarray(part, np.float64)
+    found = np.full((len(complete), part.shape[1]), np.nan)
+    found[complete] = part
+    return found
+
+
+def _frame(model: Model, table: Table, complete: Flags) -> Any:
+    """The complete rows as formulaic knows them best."""
+    pandas = needed("pandas", "frame")
+    columns = dict.fromkeys((*model.variables, *model.sources))
+    frame = pandas.DataFrame({name: table.pandas(name) for name in columns}).loc[complete]
+    for name in columns:
+        if isinstance(frame[name].dtype, pandas.CategoricalDtype):
+            frame[name] = frame[name].cat.remove_unused_categories()
+    return frame
+
+
+def _check_levels(terms: Any, variables: Sequence[str], table: Table) -> None:
+    for term in terms:
+        for factor in map(str, term.factors):
+            found = _CATEGORY.match(factor)
+            name = found[1] if found else factor
+            if name not in variables or (not found and table.kind(name) == NUMBERS):
+                continue
+            if (levels := table.levels(name)) > _MOST_LEVELS:
+                raise InputError(
+                    "formula",
+                    f"{name!r} as a category of {levels:,} levels",
+                    f"at most {_MOST_LEVELS:,}",
+                    f"fit one regression for each with by={name!r}, or join levels",
+                )
+
+
+def _check_responses(spec: Any, formulaic: Any) -> None:
+    category = formulaic.parser.types.Factor.Kind.CATEGORICAL
+    for name, (kind, _) in spec.encoder_state.items():
+        if kind is category:
+            raise InputTypeError(
+                "formula", f"response {name!r} of categories", "numbers", "convert it to numbers"
+            )

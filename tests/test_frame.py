@@ -1,0 +1,445 @@
+"""Regressions of data frames: by formula or by names, by group, and frames of results."""
+
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import gpuols
+from gpuols import Result, Status
+
+N = 240
+
+
+def made():
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame(
+        {
+            "shop": rng.choice(["a", "b", "c"], N),
+            "year": rng.integers(2019, 2022, N),
+            "x": rng.normal(size=N),
+            "z": rng.normal(size=N).astype(np.float32),
+            "count": rng.integers(1, 9, N),
+            "color": rng.choice(["red", "green", "blue"], N),
+            "flag": rng.random(N) < 0.5,
+            "w": rng.random(N) + 0.5,
+        }
+    )
+    frame["y"] = 1.0 + 2.0 * frame.x - frame.z + rng.normal(size=N)
+    frame["y2"] = frame.y**2
+    return frame
+
+
+DATA = made()
+COLUMNS = {name: DATA[name].to_numpy() for name in DATA}
+SHAPES = {
+    "pandas": lambda frame: frame,
+    "polars": pl.from_pandas,
+    "lazy": lambda frame: pl.from_pandas(frame).lazy(),
+    "pyarrow": lambda frame: pl.from_pandas(frame).to_arrow(),
+}
+every = pytest.mark.parametrize("make", SHAPES.values(), ids=SHAPES)
+
+
+def columns(*names):
+    return np.column_stack([COLUMNS[name] for name in names]).astype(float)
+
+
+def same(found, expected):
+    """Equal to the bit, names apart."""
+    for name in ("params", "bse", "ssr", "error_bound", "nobs", "status", "rank"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+    assert found.engine == expected.engine
+
+
+# What is fitted
+
+
+@every
+def test_groups_are_those_of_fit_groups(make):
+    found = gpuols.fit_frame(make(DATA), "y ~ x + z + count", by="shop")
+    expected = gpuols.fit_groups(
+        columns("x", "z", "count"), DATA.y, DATA["shop"], add_intercept=True, missing="drop"
+    )
+    same(found, expected)
+    assert found.terms == ("Intercept", "x", "z", "count")
+    assert found.responses == ("y",)
+    assert found.keys.tolist() == ["a", "b", "c"]
+    assert found.by == ("shop",)
+    assert found.rows_dropped == 0
+
+
+@every
+def test_several_keys_and_responses_and_weights(make):
+    found = gpuols.fit_frame(
+        make(DATA), "y + y2 ~ x", by=["shop", "year"], weights="w", ridge=0.5, singular="nan"
+    )
+    keys = DATA["shop"], DATA["year"]
+    expected = gpuols.fit_groups(
+        columns("x"),
+        columns("y", "y2"),
+        keys,
+        weights=DATA.w,
+        ridge=0.5,
+        add_intercept=True,
+        missing="drop",
+        singular="nan",
+    )
+    same(found, expected)
+    assert found.responses == ("y", "y2")
+    assert [key.tolist() for key in found.keys] == [key.tolist() for key in expected.keys]
+
+
+@every
+@pytest.mark.parametrize("formula", ["y ~ x + flag", ("y", ["x", "flag"]), (["y"], ("x", "flag"))])
+def test_without_keys_it_is_one_regression(make, formula):
+    found = gpuols.fit_frame(make(DATA), formula)
+    same(found, gpuols.fit(columns("x", "flag"), DATA.y, add_intercept=True, missing="drop"))
+    assert found.params.shape == (3,)
+    assert found.keys is None
+
+
+@pytest.mark.parametrize(
+    ("formula", "terms"),
+    [
+        ("y ~ x - 1", ("x",)),
+        ("y ~ 0 + x", ("x",)),
+        ("y ~ x + 0", ("x",)),
+        ("y ~ 1 + x", ("Intercept", "x")),
+        ("y ~ 1", ("Intercept",)),
+        ("y~x", ("Intercept", "x")),
+        ("y ~ np.exp(x) - 1", ("np.exp(x)",)),
+        ("y ~ np.exp(x)", ("Intercept", "np.exp(x)")),
+        ("y ~ x*z", ("Intercept", "x", "z", "x:z")),
+        ("y ~ x + color", ("Intercept", "x", "color[T.green]", "color[T.red]")),
+        ("y ~ color - 1", ("color[blue]", "color[green]", "color[red]")),
+        ("y ~ C(count, levels=[1, 2])", ("Intercept", "C(count, levels=[1, 2])[T.2]")),
+        ("y ~ `x` + {z**2}", ("Intercept", "x", "z ** 2")),
+        ("y ~ bs(x, df=4)", ("Intercept", *(f"bs(x, df=4)[{i}]" for i in range(1, 5)))),
+    ],
+)
+def test_formulas_name_their_terms(formula, terms):
+    data = DATA[DATA["count"] < 3] if "levels" in formula else DATA
+    assert gpuols.fit_frame(data, formula).terms == terms
+
+
+@pytest.mark.parametrize("implied", [True, False])
+@pytest.mark.parametrize("how", ["y ~ x", "y ~ np.exp(x)", ("y", "x")])
+def test_an_intercept_is_there_unless_told_otherwise(implied, how):
+    assert len(gpuols.fit_frame(DATA, how, add_intercept=implied).terms) == 1 + implied
+
+
+@pytest.mark.parametrize("said", ["+ 1", "- 1"])
+@pytest.mark.parametrize("term", ["x", "np.exp(x)"])
+def test_a_formula_has_the_last_word_on_the_intercept(said, term):
+    for implied in (True, False):
+        found = gpuols.fit_frame(DATA, f"y ~ {term} {said}", add_intercept=implied)
+        assert found.terms[:-1] == (("Intercept",) if said == "+ 1" else ())
+
+
+def test_the_wildcard_is_what_is_not_named_elsewhere():
+    few = DATA[["y", "x", "z", "shop", "w"]]
+    found = gpuols.fit_frame(few, "y ~ .", by="shop", weights="w")
+    assert found.terms == ("Intercept", "x", "z")
+
+
+@every
+def test_categories_and_transforms_are_those_of_the_whole_frame(make):
+    found = gpuols.fit_frame(make(DATA), "np.log(y2) ~ C(color) + center(x)", by="shop")
+    x = np.column_stack(
+        [COLUMNS["color"] == "green", COLUMNS["color"] == "red", DATA.x - DATA.x.mean()]
+    ).astype(float)
+    expected = gpuols.fit_groups(x, np.log(DATA.y2), DATA["shop"], add_intercept=True)
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-9)
+    assert found.terms == ("Intercept", "C(color)[T.green]", "C(color)[T.red]", "center(x)")
+
+
+@every
+def test_a_level_that_a_group_lacks_is_a_dropped_column(make):
+    data = DATA[(DATA["shop"] != "b") | (DATA["color"] != "red")].reset_index(drop=True)
+    found = gpuols.fit_frame(make(data), "y ~ C(color)", by="shop")
+    assert np.isnan(found.params).tolist() == [[False] * 3, [False, False, True], [False] * 3]
+    assert found.status.tolist() == [Status.OK, Status.RANK_DEFICIENT, Status.OK]
+
+
+def test_levels_have_the_order_of_their_category_and_those_of_nobody_are_left_out():
+    order = ["red", "yellow", "blue", "green"]
+    frames = [
+        DATA.assign(color=pd.Categorical(DATA["color"], categories=order)),
+        pl.from_pandas(DATA).with_columns(pl.col("color").cast(pl.Enum(order))),
+    ]
+    for frame in frames:
+        found = gpuols.fit_frame(frame, "y ~ color")
+        assert found.terms == ("Intercept", "color[T.blue]", "color[T.green]")
+
+
+def test_numbers_of_any_width_are_read():
+    narrow = DATA.astype({"count": "int8", "x": "float32"})
+    found = gpuols.fit_frame(narrow, "y ~ x + z + count")
+    expected = gpuols.fit(narrow[["x", "z", "count"]].to_numpy(float), DATA.y, add_intercept=True)
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-12)
+    decimals = pl.from_pandas(DATA).with_columns(pl.col("count").cast(pl.Decimal(10, 2)))
+    same(gpuols.fit_frame(decimals, "y ~ count"), gpuols.fit_frame(DATA, "y ~ count"))
+
+
+def test_only_named_columns_of_a_lazy_frame_are_computed():
+    def fail(_):
+        raise AssertionError("nobody asked for it")
+
+    lazy = (
+        pl.from_pandas(DATA)
+        .lazy()
+        .with_columns(pl.col("w").map_batches(fail, return_dtype=pl.Float64))
+    )
+    found = gpuols.fit_frame(lazy, "y ~ x", by="shop")
+    assert len(found) == 3
+
+
+def test_the_frame_is_left_as_it_was():
+    data, before = made(), made()
+    data.loc[3, "color"] = before.loc[3, "color"] = None
+    gpuols.fit_frame(data, "y ~ C(color) + np.exp(x)", by="shop", weights="w")
+    pd.testing.assert_frame_equal(data, before)
+
+
+def test_progress_and_batches_are_passed_on():
+    seen = []
+    gpuols.fit_frame(
+        DATA, "y ~ x", by="shop", batch_size=1, progress=lambda *done: seen.append(done)
+    )
+    assert seen[-1] == (3, 3)
+
+
+# Missing values
+
+HOLES = {"x": (3, 4), "color": (4, 5), "shop": (6,), "y": (7,), "w": (8,)}
+
+
+def with_holes():
+    data = made()
+    for name, rows in HOLES.items():
+        data.loc[list(rows), name] = None
+    return data
+
+
+@every
+@pytest.mark.parametrize("formula", ["y ~ x + C(color)", "y ~ x + z"])
+def test_rows_with_missing_values_are_dropped_and_counted(make, formula):
+    data = with_holes()
+    lost = {"x", "shop", "y", "w"} | ({"color"} if "color" in formula else set())
+    gone = sorted({row for name in lost for row in HOLES[name]})
+    found = gpuols.fit_frame(make(data), formula, by="shop", weights="w")
+    expected = gpuols.fit_frame(make(data.drop(index=gone)), formula, by="shop", weights="w")
+    assert found.rows_dropped == len(gone)
+    assert f"{len(gone)} rows dropped" in repr(found)
+    assert found.keys.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(found.nobs, expected.nobs)
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-9)
+    assert (found.status == Status.OK).all()
+    assert expected.rows_dropped == 0
+    assert "dropped" not in repr(expected)
+
+
+def test_transforms_are_those_of_complete_rows():
+    data = with_holes()
+    found = gpuols.fit_frame(data, "y ~ center(x)")
+    assert found.status == Status.OK
+    expected = gpuols.fit_frame(data.dropna(subset=["x"]), "y ~ center(x)")
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-9)
+
+
+def test_what_a_transform_loses_is_dropped_too():
+    found = gpuols.fit_frame(DATA, "y ~ np.log(x)")
+    assert found.nobs == (DATA.x > 0).sum() == N - found.rows_dropped
+
+
+@every
+def test_each_response_keeps_its_own_rows(make):
+    data = made()
+    data.loc[:9, "y2"] = None
+    found = gpuols.fit_frame(make(data), "y + y2 ~ x")
+    assert found.nobs.tolist() == [N, N - 10]
+    assert found.rows_dropped == 0
+    data.loc[:4, "y"] = None
+    assert gpuols.fit_frame(make(data), "y + y2 ~ x").rows_dropped == 5
+
+
+@every
+def test_missing_values_may_be_flagged_instead(make):
+    data = with_holes()
+    found = gpuols.fit_frame(make(data), "y ~ x + C(color)", by="shop", missing="nan")
+    bad = {data["shop"][row] for name in ("x", "color", "y") for row in HOLES[name]}
+    expected = [Status.NONFINITE if key in bad else Status.OK for key in "abc"]
+    assert found.status[:3].tolist() == expected
+    assert found.keys[3] is None
+    assert found.rows_dropped == 0
+
+
+@every
+@pytest.mark.parametrize("name", HOLES)
+def test_missing_values_may_be_refused(make, name):
+    data = made()
+    data.loc[[5, 9], name] = None
+    with pytest.raises(gpuols.InputError, match=f"missing values in column '{name}': 2, .* row 5"):
+        gpuols.fit_frame(make(data), "y ~ x + C(color)", by="shop", weights="w", missing="raise")
+
+
+def test_several_keys_leave_out_rows_that_lack_one():
+    data = with_holes()
+    data["year"] = data["year"].astype("Int64")
+    data.loc[11, "year"] = None
+    found = gpuols.fit_frame(data, "y ~ z", by=["shop", "year"])
+    assert len(found) == 9
+    assert found.rows_dropped == len({*HOLES["shop"], *HOLES["y"], 11})
+
+
+def test_a_frame_of_no_rows_has_no_groups():
+    found = gpuols.fit_frame(DATA[:0], "y ~ x", by="shop")
+    assert len(found) == 0
+    assert len(found.to_frame()) == 0
+
+
+# Frames of results
+
+
+@every
+def test_a_frame_comes_out_as_it_came_in(make):
+    came = make(DATA)
+    found = gpuols.fit_frame(came, "y ~ x", by="shop").to_frame()
+    eager = came.collect() if isinstance(came, pl.LazyFrame) else came
+    assert type(found) is type(eager)
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+def test_a_row_is_a_coefficient(backend):
+    result = gpuols.fit_frame(DATA, "y + y2 ~ x", by=["shop", "year"])
+    frame = pl.DataFrame(result.to_frame(backend))
+    assert frame.columns == [
+        *("shop", "year", "response", "term"),
+        *("coef", "std_err", "t", "p_value", "nobs", "rsquared", "status"),
+    ]
+    assert len(frame) == 9 * 2 * 2
+    for i in (0, 5, 8):
+        for j, response in enumerate(("y", "y2")):
+            for c, term in enumerate(("Intercept", "x")):
+                row = frame.row(i * 4 + j * 2 + c, named=True)
+                assert (row["shop"], row["year"]) == (result.keys[0][i], result.keys[1][i])
+                assert (row["response"], row["term"]) == (response, term)
+                assert row["coef"] == result.params[i, c, j]
+                assert row["std_err"] == result.bse[i, c, j]
+                assert row["t"] == result.tvalues[i, c, j]
+                assert row["p_value"] == result.pvalues[i, c, j]
+                assert row["nobs"] == result.nobs[i, j]
+                assert row["rsquared"] == result.rsquared[i, j]
+                assert row["status"] == Status(result.status[i, j]).name
+
+
+def fitted(*lead, m=None, **options):
+    rng = np.random.default_rng(0)
+    tail = () if m is None else (m,)
+    return gpuols.fit(rng.normal(size=(*lead, 9, 2)), rng.normal(size=(*lead, 9, *tail)), **options)
+
+
+@pytest.mark.parametrize(
+    ("result", "names", "rows"),
+    [
+        (fitted(), [], 2),
+        (fitted(m=3), [], 6),
+        (fitted(4), ["regression"], 8),
+        (fitted(2, 3, m=2), ["regression0", "regression1"], 24),
+        (fitted(0), ["regression"], 0),
+        (fitted(4)[1], [], 2),
+        (fitted(4)[[3, 1]], ["regression"], 4),
+        (fitted(4, m=2, missing="drop"), ["regression"], 16),
+    ],
+)
+def test_arrays_have_frames_too(result, names, rows):
+    found = result.to_frame()
+    assert type(found) is pd.DataFrame
+    assert list(found.columns[: len(names) + 2]) == [*names, "response", "term"]
+    assert len(found) == rows
+    params = result.params[..., None] if result.single else result.params
+    assert found["coef"].tolist() == np.moveaxis(params, -2, -1).reshape(-1).tolist()
+
+
+def test_rows_follow_the_order_of_regressions_responses_and_coefficients():
+    result = fitted(2, 3, m=2, names=["a", "b"])
+    found = result.to_frame()
+    row = found.iloc[4 * (3 * 1 + 2) + 2 * 1 + 0]
+    assert (row["regression0"], row["regression1"], row["response"], row["term"]) == (
+        *(1, 2),
+        *("y1", "a"),
+    )
+    assert row["coef"] == result.params[1, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        (["b", "a", "b", None] * 9, ["group"]),
+        ((["b", "a"] * 18, np.arange(36) % 3), ["group0", "group1"]),
+        (np.arange(36).astype("M8[ns]"), ["group"]),
+    ],
+)
+@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+def test_keys_are_columns(groups, names, backend):
+    result = gpuols.fit_groups(np.arange(36.0)[:, None], np.arange(36.0) ** 2, groups)
+    found = pl.DataFrame(result.to_frame(backend))
+    assert found.columns[: len(names)] == names
+    keys = result.keys if isinstance(result.keys, tuple) else (result.keys,)
+    for name, key in zip(names, keys, strict=True):
+        assert found[name].to_list() == pl.Series(key).to_list()
+
+
+def test_one_of_many_is_a_frame_with_its_key():
+    result = gpuols.fit_frame(DATA, "y ~ x", by=["shop", "year"])
+    found = result[4].to_frame()
+    assert found[["shop", "year"]].values.tolist() == [["b", 2020]] * 2
+    assert found["coef"].tolist() == result.params[4].tolist()
+
+
+def test_a_library_that_is_not_known_is_refused():
+    with pytest.raises(gpuols.InputError, match="'excel', expected one of pandas, polars, pyarrow"):
+        fitted().to_frame("excel")
+
+
+# Kept
+
+
+def test_what_a_result_knows_of_its_frame_is_kept(tmp_path):
+    data = with_holes()
+    result = gpuols.fit_frame(pl.from_pandas(data), "y ~ x", by="shop")
+    result.save(tmp_path / "kept.npz")
+    for kept in (
+        pickle.loads(pickle.dumps(result)),
+        Result.load(tmp_path / "kept.npz"),
+        result[1:],
+    ):
+        assert (kept.by, kept.frame, kept.rows_dropped) == (
+            ("shop",),
+            "polars",
+            result.rows_dropped,
+        )
+        assert type(kept.to_frame()) is pl.DataFrame
+
+
+# Libraries that are not there
+
+
+@pytest.mark.parametrize(
+    ("library", "formula"),
+    [("narwhals", "y ~ x"), ("formulaic", "y ~ np.log(x)"), ("formulaic", "y ~ C(color)")],
+)
+def test_a_library_that_is_not_there_is_named(monkeypatch, library, formula):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=rf'{library}.*pip install "gpuols\[frame\]"'):
+        gpuols.fit_frame(DATA, formula)
+
+
+def test_names_alone_need_no_formulaic(monkeypatch):
+    monkeypatch.setitem(sys.modules, "formulaic", None)
+    for formula in ("y ~ x + z", "y + y2 ~ x - 1", ("y", "x")):
+        gpuols.fit_frame(DATA, formula, by="shop")

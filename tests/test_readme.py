@@ -1,0 +1,48 @@
+"""The README's commands do what it says they do; its Python runs as doctests."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+INSTALLS = re.compile(r"pip install \"\.\[(demo|test)\]\" && (gpuols demo|pytest)\n")
+
+
+def steady(text):
+    """Without times, and with one space for many."""
+    return re.sub(r" +", " ", re.sub(r"\d+\.\d\d s", "0.00 s", text)).split("\n")
+
+
+def test_a_command_prints_what_is_shown_below_it(tmp_path):
+    kinds = [kind for kind, _ in BLOCKS]
+    at = kinds.index("text")
+    assert kinds[at - 1] == "sh"
+    python = f'gpuols() {{ "{sys.executable}" -m gpuols "$@"; }}\n'
+    run = subprocess.run(
+        ["bash", "-euc", python + BLOCKS[at - 1][1]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert steady(run.stdout.rstrip()) == steady(BLOCKS[at][1].rstrip())
+    assert run.stderr == ""
+
+
+def test_every_block_is_run_somewhere():
+    """Python by doctest, installing by hand and by the checks, the rest above."""
+    others = [text for kind, text in BLOCKS if kind == "sh" and not INSTALLS.fullmatch(text)]
+    assert len(others) == 1
+    assert {kind for kind, _ in BLOCKS} == {"sh", "text", "python"}
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", TEXT))
+def test_what_is_linked_is_there(path):
+    assert (ROOT / path).is_file()
