@@ -2,8 +2,9 @@
 
 NumPy arrays are used as they lie, whatever their strides, order or dtype. torch and JAX arrays
 on the CPU are read in place through DLPack; results go back to torch in place, to JAX by a copy
-(as NumPy float64 where JAX runs without x64). Data frames and columns give their names as labels
-and get NumPy arrays back. No library is imported that the caller has not imported already.
+(as NumPy float64 where JAX runs without x64). Data frames, columns and xarray's arrays give their
+names as labels and get NumPy arrays back. No library is imported that the caller has not imported
+already.
 
 What lies on a CUDA device stays there: it is a CuPy array inside, whichever library it is of, and
 results are handed out there. CuPy is then imported.
@@ -11,7 +12,6 @@ results are handed out there. CuPy is then imported.
 
 import sys
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from gpuols.engines import device, exchange
 from gpuols.engines.transfer import at, to_place
-from gpuols.errors import DeviceError, InputError, InputTypeError
+from gpuols.errors import DeviceError, InputTypeError
+from gpuols.labelled import Axis, check_dtype, from_column, from_frame, from_xarray, numbers
 from gpuols.places import CPU, number_of, place_of
 
 Kind = str
@@ -43,17 +44,25 @@ class Incoming:
         Names of its columns.
     place : str
         "cpu" or "cuda:N".
+    axes : tuple of Axis
+        What its axes are, where it is xarray's.
     """
 
     array: Any
     kind: Kind = NUMPY
     labels: tuple[str, ...] | None = None
     place: str = CPU
+    axes: tuple[Axis, ...] = ()
+
+    def names(self, columns: int) -> tuple[str, ...] | None:
+        """Names of the columns that its last axis counts, where it names so many."""
+        labels = self.axes[-1].labels() if len(self.axes) > 1 else self.labels
+        return labels if labels and len(labels) == columns else None
 
 
 def kind_of(value: Any) -> Kind:
     """Kind of array that results are to be where this comes in; it is not read."""
-    root = type(value).__module__.partition(".")[0]
+    root = _library_of(value)
     if root == "torch":
         return TORCH
     if root in ("jax", "jaxlib"):
@@ -69,8 +78,8 @@ def read(argument: str, value: Any) -> Incoming:
     argument : str
         Name of the argument, for the messages.
     value : array-like
-        NumPy array, list, data frame, column, torch or JAX array, CuPy array, or anything with
-        ``__array__`` or ``__cuda_array_interface__``; real numbers or booleans.
+        NumPy array, list, data frame, column, torch, JAX or xarray's array, CuPy array, or
+        anything with ``__array__`` or ``__cuda_array_interface__``; real numbers or booleans.
 
     Returns
     -------
@@ -97,20 +106,33 @@ def read(argument: str, value: Any) -> Incoming:
         return _from_torch(argument, value)
     if kind == JAX:
         return _from_jax(argument, value)
+    if _library_of(value) == "xarray":
+        array, axes = from_xarray(argument, value)
+        return Incoming(array, labels=_name_of(value), axes=axes)
     if kind == CUPY:
         return _from_device(argument, value, CUPY, "call .get() or .copy_to_host() on it")
     if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
         raise InputTypeError(argument, "a lazy frame", "data", "call .collect() first")
     names = getattr(value, "column_names", getattr(value, "columns", None))
     if names is not None and not isinstance(value, np.ndarray):
-        return _from_frame(argument, value, names)
+        array, labels = from_frame(argument, value, names)
+        return Incoming(array, labels=labels)
     if hasattr(value, "to_numpy"):
-        name = getattr(value, "name", None)
-        labels = None if name is None or name == "" else (str(name),)
-        return Incoming(_from_column(argument, value), labels=labels)
+        return Incoming(from_column(argument, value), labels=_name_of(value))
     if hasattr(value, "toarray"):
         raise InputTypeError(argument, "a sparse matrix", "a dense array", "call .toarray() on it")
-    return Incoming(_numbers(argument, _from_sequence(argument, value)))
+    return Incoming(numbers(argument, _from_sequence(argument, value)))
+
+
+def _library_of(value: Any) -> str:
+    """Library that the class of a value, or a class that it derives from, is of."""
+    roots = [base.__module__.partition(".")[0] for base in type(value).__mro__]
+    return next((root for root in roots if root in ("torch", "jax", "jaxlib", "xarray")), roots[0])
+
+
+def _name_of(column: Any) -> tuple[str] | None:
+    name = getattr(column, "name", None)
+    return None if name is None or name == "" else (str(name),)
 
 
 def give(array: Any, kind: Kind, place: str = CPU) -> Any:
@@ -147,32 +169,6 @@ def _give_there(array: Any, kind: Kind, place: str) -> Any:
         return exchange.hand(there.copy() if 0 in there.strides else there, kind)
 
 
-def _check_dtype(argument: str, array: Any) -> None:
-    if array.dtype.kind not in "biuf":
-        raise InputTypeError(
-            argument, f"dtype {array.dtype}", "real numbers or booleans", _CURES[array.dtype.kind]
-        )
-
-
-def _numbers(argument: str, array: NDArray[Any]) -> NDArray[Any]:
-    _check_dtype(argument, array)
-    return array if array.dtype.itemsize <= 8 else array.astype(np.float64)
-
-
-_STRINGS = "encode categories as 0/1 columns, or convert digits with .astype(float)"
-_TIMES = 'convert to numbers first, e.g. (t - t.min()) / numpy.timedelta64(1, "s")'
-_CURES = {
-    "O": "convert with .astype(float); missing values are NaN, not None",
-    "c": "fit the real and the imaginary part as two responses",
-    "U": _STRINGS,
-    "S": _STRINGS,
-    "T": _STRINGS,
-    "M": _TIMES,
-    "m": _TIMES,
-    "V": "pass the fields as columns of one plain array",
-}
-
-
 def _from_sequence(argument: str, value: Any) -> NDArray[Any]:
     try:
         return np.asarray(value)
@@ -188,16 +184,21 @@ def _from_sequence(argument: str, value: Any) -> NDArray[Any]:
 def _from_torch(argument: str, value: Any) -> Incoming:
     if value.device.type not in ("cpu", "cuda"):
         raise _elsewhere(argument, str(value.device), "call .cpu() on it")
-    if value.requires_grad:
+    if type(value).__name__ == "FakeTensor":
         raise InputTypeError(
-            argument, "a tensor that requires grad", "plain numbers", "call .detach() on it"
+            argument, "a tensor without data", "concrete numbers", "call gpuols outside the trace"
         )
+    tangent = sys.modules["torch"].autograd.forward_ad.unpack_dual(value).tangent
+    if value.requires_grad or tangent is not None:
+        came = "a tensor that requires grad" if tangent is None else "a tensor with a tangent"
+        raise InputTypeError(argument, came, "plain numbers", "call .detach() on it")
     if str(value.dtype) == "torch.bfloat16":
         raise InputTypeError(argument, "dtype bfloat16", "a dtype NumPy has", "call .float() on it")
-    dense = "call .to_dense() or .contiguous() on it"
+    dense = "call .to_dense() or .contiguous() on it, or gpuols outside vmap"
+    value = value.resolve_neg()  # DLPack knows no lazy sign
     if value.device.type == "cuda":
         return _from_device(argument, value, TORCH, "call .cpu() on it", dense)
-    return Incoming(_numbers(argument, _from_dlpack(argument, value, dense)), TORCH)
+    return Incoming(numbers(argument, _from_dlpack(argument, value, dense)), TORCH)
 
 
 def _from_jax(argument: str, value: Any) -> Incoming:
@@ -218,7 +219,7 @@ def _from_jax(argument: str, value: Any) -> Incoming:
     if place != CPU:
         return _from_device(argument, value, JAX, _JAX_CURE)
     array = _from_dlpack(argument, value, "pass numpy.asarray(x)")
-    return Incoming(_numbers(argument, array), JAX)
+    return Incoming(numbers(argument, array), JAX)
 
 
 _JAX_CURE = 'use jax.device_put(x, jax.devices("cpu")[0])'
@@ -238,7 +239,7 @@ def _from_device(
             raise InputTypeError(
                 argument, f"an array that CuPy can't read ({error})", "a dense array", dense
             ) from error
-        _check_dtype(argument, array)
+        check_dtype(argument, array)
         if array.dtype not in (np.float32, np.float64):
             array = array.astype(np.float64)
     return Incoming(array, kind, place=place)
@@ -255,36 +256,3 @@ def _from_dlpack(argument: str, value: Any, cure: str) -> NDArray[Any]:
 
 def _elsewhere(argument: str, place: str, cure: str) -> DeviceError:
     return DeviceError(argument, f"an array on {place}", "an array in host memory", cure)
-
-
-def _from_frame(argument: str, value: Any, names: Any) -> Incoming:
-    labels = tuple(str(name) for name in names)
-    if len(set(labels)) < len(labels):
-        raise InputError(
-            argument, f"columns {list(labels)}", "each name once", "rename the repeated columns"
-        )
-    array = value.to_numpy() if hasattr(value, "to_numpy") else None
-    if array is None or array.dtype.kind not in "biuf":
-        columns = [_from_column(f"{argument}[{name!r}]", value[name]) for name in names]
-        array = np.stack(columns, axis=1) if columns else np.empty((len(value), 0))
-    return Incoming(_numbers(argument, array), labels=labels)
-
-
-def _from_column(argument: str, column: Any) -> NDArray[Any]:
-    if hasattr(column, "null_count") and hasattr(column, "to_pylist"):
-        options = {} if hasattr(column, "chunks") else {"zero_copy_only": False}
-        return _numbers(argument, _without_nulls(np.asarray(column.to_numpy(**options))))
-    array = np.asarray(column.to_numpy())
-    nullable = getattr(getattr(column, "dtype", None), "kind", "O") in "biuf"
-    if array.dtype.kind == "O" and nullable:
-        return _numbers(argument, column.to_numpy(dtype="float64", na_value=np.nan))
-    return _numbers(argument, _without_nulls(array))
-
-
-def _without_nulls(array: NDArray[Any]) -> NDArray[Any]:
-    """Numbers and booleans among objects, None as NaN; other objects as they are."""
-    if array.dtype.kind != "O" or not all(
-        value is None or isinstance(value, Real) for value in array.flat
-    ):
-        return array
-    return np.array([np.nan if value is None else float(value) for value in array.flat])

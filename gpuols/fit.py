@@ -38,7 +38,9 @@ def fit(
     Parameters
     ----------
     X : (..., n, k)
-        Regressors: n rows, k columns. NumPy, torch, JAX or CuPy arrays, lists or data frames.
+        Regressors: n rows, k columns. NumPy, torch, JAX, CuPy or xarray's arrays, lists or data
+        frames. Axes and rows are matched by position; arrays of xarray that name a shared axis
+        otherwise, or disagree in its coordinates, are refused.
         What lives on a CUDA device stays there, and so do the results: X, y and weights together.
         It is worked on in torch's current stream where it is torch's, else in CuPy's.
     y : (..., n) or (..., n, m)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from gpuols import arrays, units
 from gpuols.engines.solution import Solution
 from gpuols.engines.transfer import at, to_host
+from gpuols.lazy import lazy
 from gpuols.moments import Moments
 from gpuols.places import CPU
 from gpuols.refined import Refined
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 Keys = Array | tuple[Array, ...] | None
 
 
-def statistic(function: Callable[[Any], Any]) -> cached_property[Any]:
+def statistic(function: Callable[[Any], Any]) -> lazy[Any]:
     """Property that computes on the plain result and hands out the caller's kind."""
     name = function.__name__
 
@@ -41,7 +41,7 @@ def statistic(function: Callable[[Any], Any]) -> cached_property[Any]:
             return function(self)
 
     get.__doc__ = function.__doc__
-    return cached_property(get)
+    return lazy(get)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,26 +94,26 @@ class Holding:
     frame: str | None = None
     rows_dropped: int = 0
 
-    @cached_property
+    @lazy
     def _plain(self) -> Self:
         """Arrays as moments and solution have them, with an axis of responses."""
         if not self.apart:
             return self._shown
         return replace(self, kind=arrays.NUMPY, apart=False)
 
-    @cached_property
+    @lazy
     def _shown(self) -> Self:
         """Arrays as they are handed out but for their kind, with an axis of responses."""
         if self.kind == arrays.NUMPY and not self.single:
             return self
         return replace(self, kind=arrays.NUMPY, single=False)
 
-    @cached_property
+    @lazy
     def _in_units(self) -> Self:
         """The same regressions, with columns, responses and weights in the moments' own units."""
         return replace(self, _moments=replace(self._moments, units=None))
 
-    @cached_property
+    @lazy
     def _on_host(self) -> Self:
         """The same in host memory, for what is not computed on a device."""
         if self.place == CPU:

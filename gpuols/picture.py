@@ -137,7 +137,7 @@ def _fill(
     axes.yaxis.set_major_formatter("{x:,.0f}")
     note = f"{beyond.sum():,} beyond the axis"
     if len(where) < mine.sum():
-        note = f"{len(where):,} of {mine.sum():,} have a coefficient, {note}"
+        note = f"{len(where):,} of {mine.sum():,} have it, {note}"
     elif len(where):
         note = f"median {np.median(value):.3g}, {note}"
     axes.set_title(note, loc="left", fontsize=9.5)

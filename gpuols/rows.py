@@ -16,6 +16,7 @@ from gpuols import arrays
 from gpuols.arrays import CUPY, JAX, NUMPY, TORCH, Incoming, Kind
 from gpuols.engines.transfer import at, to_host
 from gpuols.errors import DeviceError, InputError
+from gpuols.labelled import check_same_axes
 from gpuols.places import CPU
 from gpuols.shapes import check_axes, check_rows, check_weights, lead_of
 
@@ -137,13 +138,16 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
     single = responses.ndim == x.ndim - 1
     check_axes(x, responses)
     check_rows(x, responses, single)
+    columns = {"X": 1, "y": 0 if single else 1, "weights": 0}
+    check_same_axes(
+        {name: part.axes[: len(part.axes) - columns[name]] for name, part in came.items()}
+    )
     w = came["weights"].array if weights is not None else None
     kind = next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY)
     if w is not None:
         with at(place, kind):
             check_weights(w, x.shape[-2])
-    labels, m = came["y"].labels, 1 if single else responses.shape[-1]
-    named = labels if labels and len(labels) == m and x.ndim == 2 else None
+    m = 1 if single else responses.shape[-1]
     return Rows(
         x=x,
         y=responses[..., None] if single else responses,
@@ -152,8 +156,8 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
         single=single,
         kind=kind,
         place=place,
-        terms=read_names(names, came["X"].labels, x.shape[-1]),
-        responses=named,
+        terms=read_names(names, came["X"].names(x.shape[-1]), x.shape[-1]),
+        responses=came["y"].names(m) if x.ndim == 2 else None,
     )
 
 

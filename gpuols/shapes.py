@@ -13,7 +13,7 @@ def check_axes(x: Any, y: Any) -> None:
         return
     lead = "..., " if x.ndim > 2 else ""
     if x.ndim == 2 and y.ndim > 2 and len(y) == len(x):
-        cure = "use y.reshape(len(y), -1) for one column a response"
+        cure = "use y.reshape(len(y), -1), in xarray y.stack(...), for one column a response"
     elif y.ndim < x.ndim:
         cure = "use y[None] to give every X the same y"
     else:

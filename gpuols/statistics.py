@@ -5,7 +5,7 @@ statsmodels'.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from gpuols import arrays, covariance, inference, units
 from gpuols.engines.transfer import to_place
 from gpuols.errors import Status
 from gpuols.holding import Holding, statistic
+from gpuols.lazy import lazy
 from gpuols.places import place_of
 
 Array = NDArray[Any]
@@ -24,7 +25,7 @@ Array = NDArray[Any]
 class Statistics(Holding):
     """Statistics of the regressions of a batch of shape L, p coefficients, m responses each."""
 
-    @cached_property
+    @lazy
     def responses(self) -> tuple[str, ...]:
         """Names of the m responses."""
         named, count = self._moments.responses, self._shown.status.shape[-1]
@@ -184,7 +185,7 @@ class Statistics(Holding):
         """Whether summed and solved in double-double; L+(m,)."""
         return self._solution.precise
 
-    @cached_property
+    @lazy
     def normalized_cov(self) -> Any:
         """Covariance divided by `scale`; L+(p,p), L+(m,p,p) where rows differ by response.
 

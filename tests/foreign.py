@@ -40,6 +40,9 @@ class Tensor(Foreign):
         with works_on(self.device.index):
             return super().__dlpack__(**options)
 
+    def resolve_neg(self):
+        return self
+
     @property
     def device(self):
         return SimpleNamespace(type="cuda", index=self.array.device.id)
@@ -70,8 +73,10 @@ MAKERS = {"cupy": lambda array: array, "torch": Tensor, "jax": Array}
 def install(monkeypatch, x64=True):
     """Put in the place of torch and JAX what hands out these."""
     config = SimpleNamespace(jax_enable_x64=x64)
+    plain = SimpleNamespace(unpack_dual=lambda tensor: SimpleNamespace(tangent=None))
     for name, contents in {
         "torch": {
+            "autograd": SimpleNamespace(forward_ad=plain),
             "from_dlpack": _torch_from_dlpack,
             "cuda": SimpleNamespace(current_stream=_stream_of_torch),
         },

@@ -119,7 +119,11 @@ def test_without_cupy_the_message_says_how_to_get_it(monkeypatch):
         def __dlpack_device__(self):
             return 2, 1
 
+        def resolve_neg(self):
+            return self
+
     device.forget()
+    foreign.install(monkeypatch)
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(gpuols.DeviceError, match=r"^X: .*cuda:1 \(CuPy .*pip install.*\.cpu\(\)"):
         gpuols.fit(Cuda(), np.ones(3))

@@ -81,7 +81,7 @@ def test_the_words_say_how_many(tmp_path, words):
     assert "OK: 100 aircraft" in words
     assert "not OK: 4 aircraft (3 RANK_DEFICIENT, 1 TOO_FEW_ROWS)" in words
     assert {"median 49.5, 0 beyond the axis", "median 99, 0 beyond the axis"} <= words
-    assert "3 of 4 have a coefficient, 1 beyond the axis" in words
+    assert "3 of 4 have it, 1 beyond the axis" in words
 
 
 def test_a_few_extremes_do_not_stretch_the_axis(tmp_path, words):

@@ -235,6 +235,63 @@ def test_blas_has_one_thread_until_the_last_call_is_done(threads):
     assert seen == [{1}] * 3
 
 
+def test_blas_has_one_thread_whichever_thread_calls(threads, two_blas_threads):
+    seen = []
+
+    def progress(done, total):
+        seen.append({number for path, number in blas_threads() if "numpy" in path.lower()})
+
+    call = CALLS["a batch"][1]
+    for _ in range(2):
+        thread = threading.Thread(target=call, kwargs={"progress": progress, "batch_size": 20})
+        thread.start()
+        thread.join()
+        assert blas_threads() == two_blas_threads
+        call(progress=progress, batch_size=20)
+        assert blas_threads() == two_blas_threads
+    assert seen == [{1}] * 12
+
+
+@pytest.mark.parametrize("first", ["main", "other"])
+def test_the_last_call_out_may_be_of_another_thread_than_the_first_in(
+    threads, two_blas_threads, first
+):
+    arrived, left = threading.Event(), threading.Event()
+
+    def come_first():
+        CALLS["one"][1](progress=lambda done, total: (arrived.set(), second.wait(10)))
+        left.set()
+
+    def leave_last():
+        arrived.wait(10)
+        CALLS["one"][1](progress=lambda done, total: (second.set(), left.wait(10)))
+
+    second = threading.Event()
+    mine, others = (come_first, leave_last) if first == "main" else (leave_last, come_first)
+    thread = threading.Thread(target=others)
+    thread.start()
+    mine()
+    thread.join()
+    assert blas_threads() == two_blas_threads
+
+
+def test_others_can_limit_blas_after_a_fit_in_a_thread_that_goes_on(threads):
+    fitted, end = threading.Event(), threading.Event()
+
+    def work():
+        CALLS["one"][1]()
+        fitted.set()
+        end.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    fitted.wait(10)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        assert {number for path, number in blas_threads() if "numpy" in path.lower()} == {1}
+    end.set()
+    thread.join()
+
+
 def test_eight_threads_fit_at_once_to_the_bit(threads, two_blas_threads):
     names = [*CALLS] * 4
     want = {name: call(batch_size=9) for name, (_, call) in CALLS.items()}

@@ -9,6 +9,8 @@ import gpuols
 from gpuols import arrays
 
 torch = pytest.importorskip("torch", reason="torch is an optional peer, not a dependency")
+forward_ad = torch.autograd.forward_ad
+FakeTensorMode = pytest.importorskip("torch._subclasses.fake_tensor").FakeTensorMode
 
 STATISTICS = (
     *("params", "bse", "tvalues", "pvalues", "log10_pvalues", "normalized_cov"),
@@ -133,6 +135,48 @@ def test_what_holds_no_plain_numbers_is_refused(argument, tensor, words):
     assert message.startswith(f"{argument}: got ")
     for word in words:
         assert word in message
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_a_tangent_is_not_lost_in_silence():
+    X, y = torch.rand(9, 2), torch.rand(9)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(y, torch.ones(9))
+        with pytest.raises(gpuols.InputTypeError, match=r"^y: .*tangent.*\.detach\(\)"):
+            gpuols.fit(X, dual)
+        assert_same(gpuols.fit(X, dual.detach()).params, gpuols.fit(X, y).params.numpy())
+
+
+def test_a_tensor_without_data_is_refused():
+    with FakeTensorMode():
+        fake = torch.rand(9, 2)
+    with pytest.raises(gpuols.InputTypeError, match=r"^X: .*without data.*outside"):
+        gpuols.fit(fake, torch.rand(9))
+
+
+def test_a_tensor_under_vmap_is_refused():
+    X, Y = torch.rand(9, 2), torch.rand(5, 9)
+    with pytest.raises(gpuols.InputTypeError, match=r"^y: .*outside vmap"):
+        torch.func.vmap(lambda y: gpuols.fit(X, y).params)(Y)
+
+
+def test_a_lazy_sign_is_read():
+    X, z = torch.rand(9, 2, dtype=torch.float64), torch.rand(9, dtype=torch.complex128)
+    lazy = z.conj().imag
+    assert lazy.is_neg()
+    assert_same(gpuols.fit(X, lazy).params, gpuols.fit(X, -z.imag).params.numpy())
+
+
+class Special(torch.Tensor):
+    """As libraries derive tensors that carry more."""
+
+
+def test_classes_derived_from_tensors_are_tensors():
+    X, y = torch.rand(9, 2), torch.rand(9)
+    got = gpuols.fit(X.as_subclass(Special), y.as_subclass(Special))
+    assert_same(got.params, gpuols.fit(X, y).params.numpy())
+    with pytest.raises(gpuols.InputTypeError, match=r"^X: .*requires grad.*\.detach\(\)"):
+        gpuols.fit(X.as_subclass(Special).requires_grad_(), y)
 
 
 def test_a_tensor_elsewhere_is_a_device_error():

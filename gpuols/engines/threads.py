@@ -4,9 +4,11 @@ The main thread wakes now and then while it waits, for only it can act on Ctrl-C
 signal reaches another thread, or on Windows, nothing else wakes it.
 
 The limit on BLAS is a property of the process, so one reference-counted guard serves all
-concurrent calls: the first in sets it, the last out restores it.
+concurrent calls: the first in sets it, the last out restores it. A process forked meanwhile has
+the limit but not the threads that hold it: its next call takes the limit over and restores it.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -90,30 +92,65 @@ _END: Any = object()
 
 
 class _BlasGuard:
-    def __init__(self) -> None:
+    """How many calls hold BLAS to one thread, and how many it had before."""
+
+    def __init__(self, original: Sequence[int | None] = ()) -> None:
         self.lock = Lock()
         self.users = 0
-        self.limiter: Any = None
+        self.original = original  # empty while BLAS has as many as it had
 
 
-_GUARD = _BlasGuard()
+_guard = _BlasGuard()
+
+
+def _inherit_guard() -> None:
+    global _guard
+    _guard = _BlasGuard(_guard.original)
+
+
+if hasattr(os, "register_at_fork"):
+    # Nobody is forked in the middle of setting a limit: BLAS and threadpoolctl have locks of their
+    # own there, which a child would find taken.
+    os.register_at_fork(
+        before=lambda: _guard.lock.acquire(),
+        after_in_parent=lambda: _guard.lock.release(),
+        after_in_child=_inherit_guard,
+    )
 
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    with _GUARD.lock:
-        if _GUARD.users == 0:
-            _GUARD.limiter = _controller().limit(limits=1, user_api="blas")
-        _GUARD.users += 1
+    guard, libraries = _guard, _blas()
+    with guard.lock:
+        if guard.users == 0:
+            found = [library.num_threads for library in libraries]
+            guard.original = guard.original or found
+            _set_blas_threads([1] * len(found))
+        guard.users += 1
     try:
         yield
     finally:
-        with _GUARD.lock:
-            _GUARD.users -= 1
-            if _GUARD.users == 0:
-                _GUARD.limiter.restore_original_limits()
+        with guard.lock:
+            guard.users -= 1
+            if guard.users == 0:
+                _set_blas_threads(guard.original)
+                guard.original = ()
+
+
+def _set_blas_threads(numbers: Sequence[int | None]) -> None:
+    """Set how many threads each BLAS library has.
+
+    threadpoolctl 3.8 does nothing, silently, in any thread but the first that set a number; here
+    the first call in and the last one out are often of different threads.
+    """
+    for library, number in zip(_blas(), numbers, strict=True):
+        release = getattr(library, "clear_controlling_thread", lambda **options: None)
+        release(force=True)
+        library.set_num_threads(number)
+        release(force=True)
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
+def _blas() -> Sequence[Any]:
+    found: Sequence[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found
