@@ -123,7 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(argv)
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as it is where it was closed
+                sys.stdout.flush()
     except KeyboardInterrupt:
         print("gpuols: interrupted", file=sys.stderr)
         return _INTERRUPTED

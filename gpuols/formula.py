@@ -15,6 +15,8 @@ from gpuols.columns import Columns, near
 from gpuols.errors import InputError, InputTypeError
 from gpuols.extras import needed
 
+_INTERCEPT = "Intercept"
+
 _CONSTANTS = {"0": False, "1": True}
 _QUOTED = re.compile("`([^`]*)`")
 _HOW = 'write for example "y ~ x1 + C(city)"'
@@ -98,6 +100,13 @@ def read(formula: Any, columns: Columns, intercept: bool, others: Sequence[str])
                 "it on one side only",
                 "take it out of the regressors",
             )
+    if model.intercept and _INTERCEPT in model.regressors:
+        raise InputError(
+            "formula",
+            f"a column named {_INTERCEPT!r} beside an intercept",
+            "one of the two",
+            'rename the column, or write "- 1" in the formula',
+        )
     return model
 
 
@@ -188,7 +197,7 @@ def _variables(terms: Sequence[Any], columns: Columns) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for factor in (factor for term in terms for factor in term.factors):
         looked_up = factor.eval_method.value == "lookup" and factor.expr in columns.names
-        names = {str(factor.expr): False} if looked_up else _names_in(str(factor.expr))
+        names = {str(factor.expr): False} if looked_up else names_in(str(factor.expr))
         for name, called in names.items():
             if called and name not in {*functions, *columns.names}:
                 raise _unknown_function(name, functions)
@@ -198,7 +207,7 @@ def _variables(terms: Sequence[Any], columns: Columns) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _names_in(expression: str) -> dict[str, bool]:
+def names_in(expression: str) -> dict[str, bool]:
     """Names in a Python expression, and whether each is called; a column's may be in backticks."""
     quoted: dict[str, str] = {}
 

@@ -8,6 +8,7 @@ Rows of which a regressor is missing stay, all NaN: whether they leave a regress
 fit. Transforms and levels are those of the other rows.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from gpuols.columns import NUMBERS, Table
 from gpuols.errors import InputError, InputTypeError
 from gpuols.extras import needed
-from gpuols.formula import Model
+from gpuols.formula import Model, names_in
 from gpuols.selection import ranges
 
 Array = NDArray[Any]
@@ -28,7 +29,6 @@ Flags = NDArray[np.bool_]
 
 _MOST_LEVELS = 1000
 _PIECE = 1 << 18
-_CATEGORY = re.compile(r"C\(\s*([^\W\d]\w*)\s*[,)]")
 
 
 @dataclass(frozen=True)
@@ -152,18 +152,24 @@ def _frame(model: Model, table: Table, complete: Flags) -> Any:
 
 def _check_levels(terms: Any, variables: Sequence[str], table: Table) -> None:
     for term in terms:
-        for factor in map(str, term.factors):
-            found = _CATEGORY.match(factor)
-            name = found[1] if found else factor
-            if name not in variables or (not found and table.kind(name) == NUMBERS):
-                continue
-            if (levels := table.levels(name)) > _MOST_LEVELS:
-                raise InputError(
-                    "formula",
-                    f"{name!r} as a category of {levels:,} levels",
-                    f"at most {_MOST_LEVELS:,}",
-                    f"fit one regression for each with by={name!r}, or join levels",
-                )
+        names = [name for factor in term.factors for name in _categories(factor, variables, table)]
+        levels = math.prod(table.levels(name) for name in names)
+        if levels > _MOST_LEVELS:
+            by = repr(names[0]) if len(names) == 1 else names
+            raise InputError(
+                "formula",
+                f"{str(term)!r}, a category of {levels:,} levels",
+                f"at most {_MOST_LEVELS:,}",
+                f"fit one regression for each with by={by}, or join levels",
+            )
+
+
+def _categories(factor: Any, variables: Sequence[str], table: Table) -> list[str]:
+    """Columns whose levels a factor makes columns of."""
+    text = str(factor.expr)
+    if factor.eval_method.value == "lookup":
+        return [text] if text in variables and table.kind(text) != NUMBERS else []
+    return [name for name in names_in(text) if name in variables] if text[:2] == "C(" else []
 
 
 def _check_responses(model: Model, found: Any, formulaic: Any) -> None:

@@ -239,6 +239,23 @@ def test_what_is_no_formula_is_told(formula):
         gpuols.fit_frame(DATA, formula)
 
 
+def test_a_column_named_like_the_intercept_is_told():
+    data = DATA.rename(columns={"x": "Intercept"})
+    with pytest.raises(gpuols.InputError, match='rename the column, or write "- 1"'):
+        gpuols.fit_frame(data, "y ~ Intercept + z")
+    assert gpuols.fit_frame(data, "y ~ Intercept + z - 1").terms == ("Intercept", "z")
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ C(`a b`)", "y ~ C(data=k)", "y ~ k:C(m)", "y ~ C(k, contr.sum)", "y ~ k"]
+)
+def test_huge_categories_are_refused_however_they_are_written(formula):
+    many = np.arange(2400)
+    data = pd.DataFrame({"y": many, "k": (many % 1200).astype(str), "a b": many, "m": many % 40})
+    with pytest.raises(gpuols.InputError, match=r"levels.*by="):
+        gpuols.fit_frame(data, formula)
+
+
 def test_columns_without_names_are_told():
     with pytest.raises(gpuols.InputTypeError, match=r"column named 0.*rename\(columns=str\)"):
         gpuols.fit_frame(pd.DataFrame(np.ones((3, 2))), "y ~ x")
