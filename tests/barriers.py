@@ -57,9 +57,11 @@ def survey(runs: Sequence[tuple[str, str]]) -> list[mutate.Removal]:
 def _texts(sources: Mapping[str, str]) -> Iterator[None]:
     """Kernels made of given files."""
     kernels.source.cache_clear()
-    with mock.patch.object(kernels, "_text", sources.__getitem__):
-        yield
-    kernels.source.cache_clear()
+    try:
+        with mock.patch.object(kernels, "_text", sources.__getitem__):
+            yield
+    finally:
+        kernels.source.cache_clear()
 
 
 def main() -> int:
