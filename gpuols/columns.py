@@ -7,6 +7,7 @@ frame only they are collected.
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -211,34 +212,35 @@ class Table:
         array: Array = column.to_numpy()
         return array
 
-    def pandas(self, name: str, complete: NDArray[np.bool_]) -> Any:
-        """Rows of a column as pandas has them, a category's levels in their order.
+    def pandas(self, name: str) -> Any:
+        """A column as pandas has it, a category's levels in their order.
 
         Parameters
         ----------
         name : str
             The column.
-        complete : (N,) of bool
-            Which rows.
 
         Returns
         -------
         array or pandas.Categorical
-            Numbers keep their type where none of these is missing; strings are categories.
+            Numbers keep their type where none is missing; strings are categories.
         """
-        column, kind = self.frame[name].filter(complete.tolist()), self.kind(name)
+        column, kind = self.frame[name], self.kind(name)
         if kind in (STRINGS, CATEGORIES):
             return _category(column)
         if kind == NUMBERS and (column.is_null().any() or not _is_plain(column.dtype)):
-            return self.values(name)[complete]
+            return self.values(name)
         return column.to_numpy()
 
     def filter(self, rows: NDArray[np.bool_]) -> "Table":
         """Some of the rows."""
         return Table(self.frame.filter(rows.tolist()))
 
-    def missing(self, name: str) -> NDArray[np.bool_]:
-        """Rows (N,) in which a column has no value: null, or NaN."""
+    def missing(self, *names: str) -> NDArray[np.bool_]:
+        """Rows (N,) in which one of some columns has no value: null, or NaN."""
+        return reduce(np.logical_or, map(self._missing, names), np.zeros(self.rows, bool))
+
+    def _missing(self, name: str) -> NDArray[np.bool_]:
         column = self.frame[name]
         if column.dtype.is_float():
             return np.asarray(np.isnan(column.to_numpy()))

@@ -106,7 +106,7 @@ def fit_file(
     if out is not None:
         _check_out(out, data)
     start = perf_counter()
-    with _explained(data):
+    with _explained("DATA", data, "a file that can be read", "check its name and content"):
         frame, typed = _open(data)
         _refuse_empty(frame, data)
         keys = _keys(by, Columns.of(frame))
@@ -186,8 +186,8 @@ def _number(column: Any, exactly: bool) -> Any:
 
 
 @contextmanager
-def _explained(data: str) -> Iterator[None]:
-    """Turn errors of files and of polars into ours."""
+def _explained(argument: str, path: str, expected: str, remedy: str) -> Iterator[None]:
+    """Turn errors of a file and of polars into ours."""
     polars, narwhals = needed("polars", "cli"), needed("narwhals", "frame")
     try:
         yield
@@ -197,9 +197,7 @@ def _explained(data: str) -> Iterator[None]:
         narwhals.exceptions.NarwhalsError,
     ) as error:
         told = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise InputError(
-            "DATA", f"{data!r} ({told})", "a file that can be read", "check its name and content"
-        ) from error
+        raise InputError(argument, f"{path!r} ({told})", expected, remedy) from error
 
 
 def _check_out(out: str, data: str) -> None:
@@ -223,18 +221,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def _write(table: Any, out: str) -> None:
-    try:
-        with written(out) as file:
-            {
-                _PARQUET: table.write_parquet,
-                _CSV: table.write_csv,
-                _ARROW: table.write_ipc,
-            }[_format("--out", out)](file)
-    except (OSError, needed("polars", "cli").exceptions.PolarsError) as error:
-        told = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise InputError(
-            "--out", f"{out!r} ({told})", "a file that can be written", "check the folder"
-        ) from error
+    write = {_PARQUET: table.write_parquet, _CSV: table.write_csv, _ARROW: table.write_ipc}
+    with (
+        _explained("--out", out, "a file that can be written", "check the folder"),
+        written(out) as file,
+    ):
+        write[_format("--out", out)](file)
 
 
 @contextmanager

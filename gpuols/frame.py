@@ -2,11 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gpuols import formula as formulas
 from gpuols.columns import Columns, Table
@@ -15,8 +11,6 @@ from gpuols.fit import fit, fit_groups
 from gpuols.matrix import evaluate
 from gpuols.options import Progress
 from gpuols.result import Result
-
-Flags = NDArray[np.bool_]
 
 
 def fit_frame(
@@ -117,14 +111,14 @@ def fit_frame(
     table = columns.select((*model.variables, *model.sources, *keys, *weight))
     if missing == "raise":
         _refuse_missing(table)
-    keyless = _missing(keys, table) & (missing == "drop")
+    keyless = table.missing(*keys) & (missing == "drop")
     if keyless.any():
         table = table.filter(~keyless)
     data = evaluate(model, table, (*keys, *weight))
     if missing == "drop" and table.rows and data.incomplete.all():
         _refuse_empty(table)
     y = data.y if len(model.responses) > 1 else data.y[:, 0]
-    dropped = (data.incomplete | _missing(weight, table)) & (missing == "drop")
+    dropped = (data.incomplete | table.missing(*weight)) & (missing == "drop")
     about: dict[str, Any] = {
         "by": keys,
         "frame": table.backend,
@@ -175,11 +169,6 @@ def _weight(weights: Any, columns: Columns) -> tuple[str, ...]:
         raise InputTypeError("weights", came, "the name of a column", remedy)
     columns.check("weights", [weights])
     return (weights,)
-
-
-def _missing(names: Sequence[str], table: Table) -> Flags:
-    """Rows in which one of some columns has no value."""
-    return reduce(np.logical_or, map(table.missing, names), np.zeros(table.rows, bool))
 
 
 def _refuse_empty(table: Table) -> None:

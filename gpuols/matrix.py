@@ -110,14 +110,13 @@ def _materialize(
     """Regressors, responses and the regressors' names, by formulaic."""
     formulaic = needed("formulaic", "frame")
     _check_levels(parts.rhs, model.variables, table)
-    known = [~table.missing(name) for name in (*model.variables, *others)]
-    useful = [~table.missing(name) for name in model.sources]
-    complete = reduce(np.logical_and, known, reduce(np.logical_or, useful))
+    useless = reduce(np.logical_and, map(table.missing, model.sources))
+    complete = ~(useless | table.missing(*model.variables, *others))
     try:
         with np.errstate(all="ignore"):
             found = formulaic.model_matrix(
                 parts,
-                _frame(model, table, complete),
+                _frame(model, table if complete.all() else table.filter(complete)),
                 context=None,
                 na_action="ignore",
                 output="numpy",
@@ -143,11 +142,11 @@ def _spread(part: Array, complete: Flags) -> Array:
     return found
 
 
-def _frame(model: Model, table: Table, complete: Flags) -> Any:
-    """The complete rows as formulaic knows them best."""
+def _frame(model: Model, table: Table) -> Any:
+    """The columns of a model as formulaic knows them best."""
     pandas = needed("pandas", "frame")
     columns = dict.fromkeys((*model.variables, *model.sources))
-    return pandas.DataFrame({name: table.pandas(name, complete) for name in columns})
+    return pandas.DataFrame({name: table.pandas(name) for name in columns})
 
 
 def _check_levels(terms: Any, variables: Sequence[str], table: Table) -> None:
