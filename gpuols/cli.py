@@ -111,8 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 2 after a mistake or without data, 130 after Ctrl-C, 141 where the reader
-        of the output went away.
+        Exit status: 0, 2 after a mistake, without data or where the output can't be written, 130
+        after Ctrl-C, 141 where the reader of the output went away.
 
     Raises
     ------
@@ -129,11 +129,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("gpuols: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends; that has to go somewhere.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _forget_output()
         return _READER_GONE
+    except OSError as error:
+        _forget_output()
+        print(f"gpuols: standard output: {error.strerror or error}", file=sys.stderr)
+        return _MISTAKE
+
+
+def _forget_output() -> None:
+    """Python flushes stdout once more when it ends; that has to go somewhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _run(argv: Sequence[str] | None) -> int:

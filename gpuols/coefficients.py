@@ -52,7 +52,24 @@ def to_frame(result: Any, backend: str | None) -> Any:
     # Libraries tell the type of objects from a list alone.
     plain = {name: a.tolist() if a.dtype == object else a for name, a in columns.items()}
     found = narwhals.from_dict(plain, backend=backend)
+    if backend == result.frame:
+        changed = zip(plain, result.key_types, strict=False)
+        found = found.with_columns(*(_typed(found[name], dtype) for name, dtype in changed))
     return found.to_native()
+
+
+def _typed(key: Any, dtype: Any) -> Any:
+    """A column of keys of the type that it had in the frame, as far as NumPy did not keep it."""
+    narwhals = needed("narwhals", "frame")
+    if dtype in (key.dtype, narwhals.Object, narwhals.Unknown):
+        return key
+    if dtype == narwhals.Datetime and key.dtype.time_zone is None and dtype.time_zone is not None:
+        key = key.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+    if key.dtype.is_float() and not dtype.is_float():
+        key = key.fill_nan(None)
+    has_nulls = key.implementation.is_pandas() and bool(key.is_null().any())
+    whole = dtype.is_integer() or dtype == narwhals.Boolean
+    return key if has_nulls and whole else key.cast(dtype)  # pandas' plain ones know no null
 
 
 def _numbers(result: Any) -> dict[str, Array]:

@@ -210,6 +210,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, np.dtype[Any]]:
         """What passes scikit-learn by, as it came, and the dtype of coefficients."""
         rows = read_table(X, y, sample_weight, None)
+        if not rows.n:
+            raise InputError("X", "no samples", "at least one", "look how it was made")
         validate_data(self, X, y, skip_check_array=True)
         return X, y, sample_weight, _dtype_for(rows.x)
 

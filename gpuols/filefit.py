@@ -1,5 +1,7 @@
 """File fit: from a file of rows to a file of coefficients, one line of text for every mistake."""
 
+import glob
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -109,9 +111,13 @@ def fit_file(
     with _explained("DATA", data, "a file that can be read", "check its name and content"):
         frame, typed = _open(data)
         _refuse_empty(frame, data)
-        keys = _keys(by, Columns.of(frame))
+        columns = Columns.of(frame)
+        keys = _keys(by, columns)
+        columns.check("--by", keys)
+        if (weights := options.get("weights")) is not None:
+            columns.check("--weights", [weights])
         if not typed:
-            frame = _typed(frame, formula, keys, options.get("weights"))
+            frame = _typed(frame, formula, keys, weights)
         with _bar() as progress:
             result = fit_frame(frame, formula, by=keys or None, progress=progress, **options)
     seconds = perf_counter() - start
@@ -152,7 +158,7 @@ def _open(data: str) -> tuple[Any, bool]:
     if kind == _PARQUET:
         return polars.scan_parquet(source, glob=False), True
     if kind == _ARROW:
-        return polars.scan_ipc(source), True
+        return polars.scan_ipc(source if data == STDIN else glob.escape(data)), True
     text = polars.scan_csv(source, null_values=_MISSING, infer_schema=False, glob=False)
     return text, False
 
@@ -168,8 +174,6 @@ def _typed(text: Any, formula: str, keys: Sequence[str], weights: str | None) ->
     columns = Columns.of(text)
     others = [*keys, *([] if weights is None else [weights])]
     model = formulas.read(formula, columns, True, others)
-    columns.check("--by", keys)
-    columns.check("--weights", others[len(keys) :])
     frame = columns.select([*model.variables, *model.sources, *others]).frame.to_native()
     return frame.with_columns(_number(frame[name], exactly=name in keys) for name in frame.columns)
 
@@ -211,6 +215,10 @@ def _check_out(out: str, data: str) -> None:
     if not _is_folder(place.parent):
         raise InputError(
             "--out", f"{out!r}", "a file in a folder that is there", "make the folder first"
+        )
+    if not os.access(place.parent, os.W_OK | os.X_OK):
+        raise InputError(
+            "--out", f"{out!r}", "a file in a folder that can be written to", "use another folder"
         )
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -16,7 +17,7 @@ def written(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : path
-        The file, which may be there already; a link is followed.
+        The file, which may be there already and keeps its permissions then; a link is followed.
 
     Yields
     ------
@@ -35,6 +36,8 @@ def written(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with beside.open("wb") as file:
             yield file
+        if target.exists():
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

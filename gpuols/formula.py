@@ -199,9 +199,9 @@ def _variables(terms: Sequence[Any], columns: Columns) -> tuple[str, ...]:
         looked_up = factor.eval_method.value == "lookup" and factor.expr in columns.names
         names = {str(factor.expr): False} if looked_up else names_in(str(factor.expr))
         for name, called in names.items():
-            if called and name not in {*functions, *columns.names}:
+            if called and name not in functions:
                 raise _unknown_function(name, functions)
-            if name not in functions or name in columns.names:
+            if not called and (name not in functions or name in columns.names):
                 found[name] = None
     columns.check("formula", found)
     return tuple(found)

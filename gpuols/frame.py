@@ -122,6 +122,7 @@ def fit_frame(
     about: dict[str, Any] = {
         "by": keys,
         "frame": table.backend,
+        "key_types": tuple(table.frame[name].dtype for name in keys),
         "rows_dropped": int(keyless.sum() + dropped.sum()),
     }
     groups = tuple(table.native(name) for name in keys)

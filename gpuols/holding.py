@@ -73,6 +73,8 @@ class Holding:
         Names of the keys, where they are columns of a frame.
     frame : str or None
         Library of the data frame that came in, where one did.
+    key_types : tuple of narwhals.DType
+        Types of the keys in that frame; not kept in a file.
     rows_dropped : int
         Rows of that frame that are in no regression, because a value of theirs is missing.
     """
@@ -92,6 +94,7 @@ class Holding:
     place: str = CPU
     by: tuple[str, ...] = ()
     frame: str | None = None
+    key_types: tuple[Any, ...] = ()
     rows_dropped: int = 0
 
     @lazy

@@ -6,7 +6,7 @@ data (ridge, weights) are checked where the shapes are.
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -49,10 +49,14 @@ class Options:
 
 
 def threads() -> int:
-    """Number of threads to use: GPUOLS_NUM_THREADS, else the processors this process may use."""
+    """Number of threads to use.
+
+    GPUOLS_NUM_THREADS, else as many as this process may use processors, but no more than
+    OMP_NUM_THREADS, by which joblib and batch systems share a machine out.
+    """
     text = os.environ.get(THREADS_VARIABLE)
     if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _processors()
+        return min([_processors(), *_share()])
     if not (text.isdecimal() and int(text) > 0):
         raise InputError(
             THREADS_VARIABLE, repr(text), "a positive integer", "set it to a number of threads"
@@ -61,7 +65,16 @@ def threads() -> int:
 
 
 def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _share() -> Iterator[int]:
+    """What OMP_NUM_THREADS says of the outermost level, if it can be read."""
+    outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if outermost.isdecimal() and int(outermost) > 0:
+        yield int(outermost)
 
 
 def _check_flag(name: str, value: object) -> None:

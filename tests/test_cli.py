@@ -1,5 +1,6 @@
 """The command line, most of it as a user starts it: in a process of its own."""
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import gpuols
 from gpuols import cli, demo, picture
 
 ROOT = Path(__file__).resolve().parent.parent
+FULL = Path("/dev/full")
 INFO_KEYS = ["engines", "threads", "versions", "machine"]
 
 
@@ -192,6 +194,20 @@ def test_reader_that_went_away(argument):
     process.stdout.close()
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (141, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no file that is always full")
+def test_output_that_is_full_is_told_in_one_line():
+    with FULL.open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "gpuols", "info"],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert run.returncode == 2
+    assert run.stderr == f"gpuols: standard output: {os.strerror(errno.ENOSPC)}\n"
 
 
 def test_import_is_light():

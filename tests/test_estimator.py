@@ -402,7 +402,7 @@ def test_one_tensor_is_enough(torch, argument):
         ({"X": X[:, 0]}, r"^X: got shape \(40,\)"),
         ({"X": X[None], "y": Y[None]}, r"^X: got shape \(1, 40, 4\)"),
         ({"y": Y[:9]}, "^y: got 9 rows"),
-        ({"X": X[:0], "y": Y[:0], "sample_weight": W[:0]}, "no sample of positive weight"),
+        ({"X": X[:0], "y": Y[:0], "sample_weight": W[:0]}, "^X: got no samples"),
     ],
 )
 def test_mistakes_with_tensors(torch, change, words):

@@ -242,9 +242,10 @@ def test_a_bar_is_shown_on_a_terminal_only(folder, monkeypatch):
         (["rows.csv", "y ~ Z"], "did you mean 'z'"),
         (["rows.csv", "city ~ x"], "response 'city'"),
         (["rows.csv", "y ~ x", "--weights", "city"], "column 'city' of strings"),
-        (["rows.csv", "y ~ x", "--weights", "ww"], "--?weights.*did you mean 'w'"),
-        (["rows.csv", "y ~ x", "--by", "shp"], "did you mean 'shop'"),
-        (["rows.parquet", "y ~ x", "--by", "shop,yeer"], "did you mean 'year'"),
+        (["rows.csv", "y ~ x", "--weights", "ww"], "--weights.*did you mean 'w'"),
+        (["rows.parquet", "y ~ x", "--weights", "ww"], "--weights.*did you mean 'w'"),
+        (["rows.csv", "y ~ x", "--by", "shp"], "--by: .*did you mean 'shop'"),
+        (["rows.parquet", "y ~ x", "--by", "shop,yeer"], "--by: .*did you mean 'year'"),
         (["rows.csv", "y ~ x", "--missing", "raise"], "missing values in column 'x': 1"),
         (["rows.csv", "y ~ x", "--tol", "-1"], "positive"),
         (["rows.csv", "y ~ x", "--ridge", "-1"], "ridge"),
@@ -272,6 +273,22 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing(folder, capsys, words,
     assert shown.err.startswith("gpuols fit: ")
     assert shown.err.count("\n") == 1
     assert files(folder) == before
+
+
+@pytest.mark.parametrize("ending", WRITE)
+def test_a_name_is_no_pattern(folder, ending):
+    for name, source in (("a[1]", "rows"), ("a1", "nope")):
+        content = (folder / f"rows{ending}").read_bytes() if source == "rows" else b"another"
+        (folder / f"{name}{ending}").write_bytes(content)
+    found = fit_file(f"a[1]{ending}", FORMULA)
+    assert found.table.equals(fit_file(f"rows{ending}", FORMULA).table)
+
+
+def test_a_folder_that_may_not_be_written_to_is_told_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(filefit, "fit_frame", None)
+    assert run("rows.csv", FORMULA, "--out", "fits.csv") == 2
+    assert "--out: got 'fits.csv'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["rows.csv"], ["rows.csv", FORMULA, "--missing", "maybe"]])

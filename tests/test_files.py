@@ -42,6 +42,17 @@ def broken_off(path, error):
         raise error
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are others elsewhere")
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_permissions_are_kept(tmp_path, mode):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"before")
+    path.chmod(mode)
+    with written(path):
+        pass
+    assert path.stat().st_mode & 0o777 == mode
+
+
 def test_a_name_as_long_as_may_be(tmp_path):
     path = tmp_path / ("n" * 255)
     with written(path) as file:

@@ -6,6 +6,7 @@ import sys
 from decimal import Decimal
 
 import formulaic
+import narwhals
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -160,6 +161,14 @@ def test_categories_and_transforms_are_those_of_the_whole_frame(make):
     expected = gpuols.fit_groups(x, np.log(DATA.y2), DATA["shop"], add_intercept=True)
     np.testing.assert_allclose(found.params, expected.params, rtol=1e-9)
     assert found.terms == ("Intercept", "C(color)[T.green]", "C(color)[T.red]", "center(x)")
+
+
+@every
+def test_a_function_is_one_though_a_column_has_its_name(make):
+    data = DATA.rename(columns={"z": "log", "count": "C"})
+    found = gpuols.fit_frame(make(data), "y2 ~ log(w) + C(color)", by="shop")
+    expected = gpuols.fit_frame(make(DATA), "y2 ~ log(w) + C(color)", by="shop")
+    same(found, expected)
 
 
 ODD = DATA.rename(columns={"z": "x:z", "w": "np.log(x)", "count": "1", "shop": "a shop"}).assign(
@@ -525,6 +534,63 @@ def test_a_key_named_like_a_column_of_ours_keeps_its_values(make):
     assert found.columns[:4] == ["t_key", "term_key", "response", "term"]
     assert found["t_key"].unique().sort().to_list() == ["a", "b", "c"]
     assert found["t"].dtype == pl.Float64
+
+
+def typed(library):
+    """A frame of one column a type, 20 rows of two values each."""
+    time = datetime.datetime(2024, 3, 31, 0, 30, tzinfo=datetime.UTC)
+    frame = pl.DataFrame(
+        {
+            "category": pl.Series(["b", "a"] * 10, dtype=pl.Categorical),
+            "zone": pl.Series([time, time + datetime.timedelta(hours=1)] * 10),
+            "day": [datetime.date(2024, 1, 2), datetime.date(2024, 1, 1)] * 10,
+            "wait": [datetime.timedelta(hours=2), datetime.timedelta(hours=1)] * 10,
+            "small": pl.Series([1, 2] * 10, dtype=pl.Int8),
+            "flag": [True, False] * 10,
+            "x": np.arange(20.0) ** 2,
+            "y": np.sin(np.arange(20.0)),
+        }
+    ).with_columns(pl.col("zone").dt.convert_time_zone("Europe/Berlin"))
+    ordered = pl.Series(["b", "a"] * 10, dtype=pl.Enum(["b", "a"]))
+    if library == "pandas":
+        return frame.to_pandas().assign(
+            ordered=pd.Categorical(ordered.to_list(), ["b", "a"], ordered=True)
+        )
+    if library == "pyarrow":
+        return frame.with_columns(price=pl.Series([2, 1] * 10).cast(pl.Decimal(9, 2))).to_arrow()
+    return frame.with_columns(ordered=ordered)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_keys_come_out_of_the_type_they_went_in(library):
+    data = narwhals.from_native(typed(library))
+    for name in set(data.columns) - {"x", "y"}:
+        result = gpuols.fit_frame(data.to_native(), "y ~ x", by=name)
+        for some in (result, pickle.loads(pickle.dumps(result)), result[0:1], result[0]):
+            found = narwhals.from_native(some.to_frame())
+            assert found[name].dtype == data[name].dtype
+            assert set(found[name].to_list()) <= set(data[name].to_list())
+        keys = set(narwhals.from_native(result.to_frame())[name].to_list())
+        assert keys == set(data[name].to_list())
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_a_missing_key_is_missing_in_the_frame(library):
+    data = narwhals.from_native(typed(library))
+    gaps = narwhals.new_series("gap", [True, False] * 10, backend=library)
+    for name in set(data.columns) - {"x", "y"}:
+        lacking = data.with_columns(narwhals.when(gaps).then(name).alias(name))
+        result = gpuols.fit_frame(lacking.to_native(), "y ~ x", by=name, missing="nan")
+        found = narwhals.from_native(result.to_frame())[name].is_null().to_list()
+        assert found == [False, False, True, True]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean"])
+def test_a_missing_key_of_a_nullable_type_is_missing_in_the_frame(dtype):
+    data = pd.DataFrame({"g": pd.array([1, None] * 10, dtype), "x": range(20), "y": range(20)})
+    found = gpuols.fit_frame(data, "y ~ x", by="g", missing="nan").to_frame()
+    assert found["g"].isna().tolist() == [False, False, True, True]
+    assert found["g"][0] == 1
 
 
 def test_one_of_many_is_a_frame_with_its_key():

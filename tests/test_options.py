@@ -191,13 +191,27 @@ def test_threads_come_from_the_environment(text, count, monkeypatch):
 
 
 def test_threads_are_the_processors_this_process_may_use(monkeypatch):
-    monkeypatch.delenv("GPUOLS_NUM_THREADS", raising=False)
+    for name in ("GPUOLS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     if hasattr(os, "sched_getaffinity"):
         assert threads() == len(os.sched_getaffinity(0))
         monkeypatch.delattr(os, "sched_getaffinity")
     assert threads() == os.cpu_count()
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("1", 1), ("3", 3), (" 2,4 ", 2), ("99", 8), ("0", 8), ("many", 8), ("", 8)],
+)
+def test_threads_are_no_more_than_those_of_openmp(text, count, monkeypatch):
+    monkeypatch.delenv("GPUOLS_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert threads() == count
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", "5")
+    assert threads() == 5
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "two", "1.5", " 2", "²"])
