@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.columnar import Columnar
 from gpuols.engines import device, exchange
 from gpuols.engines.transfer import at, to_place
 from gpuols.errors import DeviceError, InputTypeError
@@ -94,6 +95,8 @@ def read(argument: str, value: Any) -> Incoming:
     DeviceError
         If it lives on a device that can't be used.
     """
+    if isinstance(value, Columnar):
+        return Incoming(value)
     kind = kind_of(value)
     if isinstance(value, np.ma.MaskedArray):
         raise InputTypeError(

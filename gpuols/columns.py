@@ -173,7 +173,7 @@ class Table:
         """Whether objects are True, False and None, as pandas keeps them."""
         return all(v is None or isinstance(v, bool) for v in self.frame[name].to_numpy())
 
-    def numbers(self, argument: str, name: str, rows: slice = slice(None)) -> Array:
+    def numbers(self, argument: str, name: str) -> Array:
         """A column of numbers.
 
         Parameters
@@ -182,12 +182,10 @@ class Table:
             Which argument names it.
         name : str
             The column.
-        rows : slice, optional
-            Which of its rows.
 
         Returns
         -------
-        (N,), or fewer
+        (N,)
             Integers, floats or booleans; floats where a value is missing, which is NaN then.
 
         Raises
@@ -201,12 +199,12 @@ class Table:
             raise InputTypeError(
                 argument, f"column {name!r} of {came}", "numbers", _CURES[kind].format(name)
             )
-        return self.values(name, rows)
+        return self.values(name)
 
-    def values(self, name: str, rows: slice = slice(None)) -> Array:
-        """Some rows of a column of which it is known that it holds numbers."""
+    def values(self, name: str) -> Array:
+        """A column of which it is known that it holds numbers."""
         narwhals = needed("narwhals", "frame")
-        column = self.frame[name][rows]
+        column = self.frame[name]
         if not (column.dtype.is_integer() or column.dtype.is_float()):
             column = column.cast(narwhals.Float64)
         array: Array = column.to_numpy()
@@ -233,8 +231,8 @@ class Table:
         return column.to_numpy()
 
     def filter(self, rows: NDArray[np.bool_]) -> "Table":
-        """Some of the rows."""
-        return Table(self.frame.filter(rows.tolist()))
+        """Some of the rows, (N,) of whether to keep them."""
+        return self if rows.all() else Table(self.frame.filter(rows.tolist()))
 
     def missing(self, *names: str) -> NDArray[np.bool_]:
         """Rows (N,) in which one of some columns has no value: null, or NaN."""
@@ -244,6 +242,8 @@ class Table:
         column = self.frame[name]
         if column.dtype.is_float():
             return np.asarray(np.isnan(column.to_numpy()))
+        if not column.null_count():
+            return np.zeros(self.rows, bool)
         return np.asarray(column.is_null().to_numpy(), bool)
 
     def levels(self, name: str) -> int:

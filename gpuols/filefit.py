@@ -109,15 +109,12 @@ def fit_file(
         _check_out(out, data)
     start = perf_counter()
     with _explained("DATA", data, "a file that can be read", "check its name and content"):
-        frame, typed = _open(data)
-        _refuse_empty(frame, data)
-        columns = Columns.of(frame)
+        source, read = _open(data)
+        _refuse_empty(source, data)
+        columns = Columns.of(source)
         keys = _keys(by, columns)
-        columns.check("--by", keys)
-        if (weights := options.get("weights")) is not None:
-            columns.check("--weights", [weights])
-        if not typed:
-            frame = _typed(frame, formula, keys, weights)
+        names = _names(formula, columns, keys, options.get("weights"))
+        frame = read(source, names, keys)
         with _bar() as progress:
             result = fit_frame(frame, formula, by=keys or None, progress=progress, **options)
     seconds = perf_counter() - start
@@ -142,8 +139,21 @@ def _format(argument: str, path: str) -> str:
     return _FORMATS[ending]
 
 
-def _open(data: str) -> tuple[Any, bool]:
-    """A frame that reads the columns it is asked for, and whether it knows what they hold."""
+def _names(
+    formula: str, columns: Columns, keys: Sequence[str], weights: str | None
+) -> Sequence[str]:
+    """Columns that are needed."""
+    columns.check("--by", keys)
+    others = list(keys)
+    if weights is not None:
+        columns.check("--weights", [weights])
+        others.append(weights)
+    model = formulas.read(formula, columns, True, others)
+    return list(dict.fromkeys([*model.variables, *model.sources, *others]))
+
+
+def _open(data: str) -> tuple[Any, Callable[[Any, Sequence[str], Sequence[str]], Any]]:
+    """A lazy frame of what is there, and what reads columns of it."""
     polars = needed("polars", "cli")
     source: Any = data
     if data == STDIN:
@@ -156,11 +166,11 @@ def _open(data: str) -> tuple[Any, bool]:
         if not Path(data).stat().st_size:
             raise InputError("DATA", f"{data!r}, an empty file", "rows", "look how it was made")
     if kind == _PARQUET:
-        return polars.scan_parquet(source, glob=False), True
+        return polars.scan_parquet(source, glob=False), _read_columns
     if kind == _ARROW:
-        return polars.scan_ipc(source if data == STDIN else glob.escape(data)), True
+        return polars.scan_ipc(source if data == STDIN else glob.escape(data)), _read_columns
     text = polars.scan_csv(source, null_values=_MISSING, infer_schema=False, glob=False)
-    return text, False
+    return text, _read_text
 
 
 def _refuse_empty(frame: Any, data: str) -> None:
@@ -169,13 +179,16 @@ def _refuse_empty(frame: Any, data: str) -> None:
         raise InputError("DATA", f"{data!r} without rows", "rows", "look how it was made")
 
 
-def _typed(text: Any, formula: str, keys: Sequence[str], weights: str | None) -> Any:
-    """The columns of text that are needed, as numbers where all of their values are some."""
-    columns = Columns.of(text)
-    others = [*keys, *([] if weights is None else [weights])]
-    model = formulas.read(formula, columns, True, others)
-    frame = columns.select([*model.variables, *model.sources, *others]).frame.to_native()
-    return frame.with_columns(_number(frame[name], exactly=name in keys) for name in frame.columns)
+def _read_columns(source: Any, names: Sequence[str], _: Sequence[str]) -> Any:
+    """Columns, each joined to one piece before the next is read: never twice in memory."""
+    series = (source.select(name).collect().to_series().rechunk() for name in names)
+    return needed("polars", "cli").DataFrame(list(series))
+
+
+def _read_text(source: Any, names: Sequence[str], keys: Sequence[str]) -> Any:
+    """Columns of text, as numbers where all of their values are some."""
+    frame = source.select(names).collect()
+    return frame.with_columns(_number(frame[name], exactly=name in keys) for name in names)
 
 
 def _number(column: Any, exactly: bool) -> Any:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from gpuols import formula as formulas
 from gpuols.columns import Columns, Table
 from gpuols.errors import InputError, InputTypeError
@@ -111,19 +113,20 @@ def fit_frame(
     table = columns.select((*model.variables, *model.sources, *keys, *weight))
     if missing == "raise":
         _refuse_missing(table)
-    keyless = table.missing(*keys) & (missing == "drop")
-    if keyless.any():
-        table = table.filter(~keyless)
+    rows, lost = table.rows, 0
+    if missing == "drop":
+        table = table.filter(~table.missing(*keys))
     data = evaluate(model, table, (*keys, *weight))
-    if missing == "drop" and table.rows and data.incomplete.all():
-        _refuse_empty(table)
-    y = data.y if len(model.responses) > 1 else data.y[:, 0]
-    dropped = (data.incomplete | table.missing(*weight)) & (missing == "drop")
+    if missing == "drop":
+        lost = rows - table.rows
+        lost += int(np.count_nonzero(data.incomplete | table.missing(*weight)))
+        if table.rows and data.incomplete.all():
+            _refuse_empty(table)
     about: dict[str, Any] = {
         "by": keys,
         "frame": table.backend,
         "key_types": tuple(table.frame[name].dtype for name in keys),
-        "rows_dropped": int(keyless.sum() + dropped.sum()),
+        "rows_dropped": lost,
     }
     groups = tuple(table.native(name) for name in keys)
     options: dict[str, Any] = {
@@ -141,9 +144,9 @@ def fit_frame(
     }
     del table  # a column that is not a key is not needed any more
     if groups:
-        result = fit_groups(data.x, y, groups[0] if isinstance(by, str) else groups, **options)
+        result = fit_groups(data.x, data.y, groups[0] if isinstance(by, str) else groups, **options)
     else:
-        result = fit(data.x, y, **options)
+        result = fit(data.x[:], data.y, **options)
     moments = replace(result._moments, responses=model.responses)
     return replace(result, _moments=moments, **about)
 

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from gpuols.engines.transfer import to_host
 from gpuols.errors import InputError, InputTypeError
-from gpuols.numerics.ranks import Codes, join, rank
+from gpuols.numerics.ranks import join, rank
 
 Array = NDArray[Any]
+Codes = NDArray[Any]  # integers, as small as SciPy takes them
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Grouping:
     """Rows sorted into groups."""
 
     keys: Array | tuple[Array, ...] | None  # (G,) ascending, nulls last; None for offsets
-    counts: Codes  # (G,) rows in each group
+    counts: NDArray[np.int64]  # (G,) rows in each group
     order: NDArray[Any] | None  # (N,) rows, group after group, in table order; None: as they lie
 
 
@@ -194,9 +195,10 @@ def _keep_exact(key: Any, array: Array) -> Array:
 def _encode(columns: list[Array]) -> Codes:
     """Rank the rows by their keys, equal keys alike, without gaps."""
     if not columns[0].size:
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int32)
     words = (word for column in columns for word in _words(column))
-    return rank(reduce(join, ((word - word.min()).view(np.uint64) for word in words)))
+    codes = rank(reduce(join, ((word - word.min()).view(np.uint64) for word in words)))
+    return codes.astype(np.int32 if codes.size < 2**31 else np.int64, copy=False)
 
 
 def _words(column: Array) -> Iterator[Array]:
@@ -257,8 +259,6 @@ def _sort_rows(codes: Codes) -> tuple[Codes, NDArray[Any] | None]:
         return np.bincount(codes), None
     from scipy.sparse import csr_array  # a slow import, for groups in disorder alone
 
-    # SciPy's own choice, but a copy less
-    codes = codes.astype(np.int32 if codes.size < 2**31 else np.int64, copy=False)
     each = np.arange(codes.size + 1, dtype=codes.dtype)
     present = csr_array(
         (np.ones(codes.size, np.int8), codes, each), shape=(codes.size, int(codes.max()) + 1)

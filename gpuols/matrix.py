@@ -2,7 +2,7 @@
 
 A formula is formulaic's business: its transforms, levels and contrasts. It is evaluated once on
 the whole table, so that they are the same for all groups. Columns that a formula names as they are
-go around it, with one copy.
+go around it, without a copy.
 
 Rows of which a regressor is missing stay, all NaN: whether they leave a regression is up to the
 fit. Transforms and levels are those of the other rows.
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.columnar import Columnar
 from gpuols.columns import NUMBERS, Table
 from gpuols.errors import InputError, InputTypeError
 from gpuols.extras import needed
@@ -28,7 +29,7 @@ Array = NDArray[Any]
 Flags = NDArray[np.bool_]
 
 _MOST_LEVELS = 1000
-_PIECE = 1 << 18
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Data:
     Attributes
     ----------
     x : (N, k)
-        Regressors, float32 where all their columns are so, else float64.
-    y : (N, m)
+        Regressors, float32 where all their columns are so, else float64; a `Columnar` of columns
+        that are taken as they are.
+    y : (N,), or (N, m) where there are several
         Responses.
     terms : tuple of str
         Names of the regressors.
@@ -47,7 +49,7 @@ class Data:
         Rows of which a regressor, or every response, is missing.
     """
 
-    x: Array
+    x: Array | Columnar
     y: Array
     terms: tuple[str, ...]
     incomplete: Flags
@@ -80,28 +82,31 @@ def evaluate(model: Model, table: Table, others: Sequence[str] = ()) -> Data:
     used = (*model.variables, *model.sources)
     plain = model.plain and all(table.kind(name) == NUMBERS for name in used)
     if model.parts is None or plain:
-        x, y = _gather(model.regressors, table), _gather(model.responses, table)
-        terms = model.regressors
-    else:
-        x, y, terms = _materialize(model, model.parts(), table, others)
-    lost = _reduce(np.logical_or, x) | _reduce(np.logical_and, y)
-    return Data(x, y, terms, lost)
+        x, responses = _gather(model.regressors, table), _gather(model.responses, table)
+        lost = _incomplete(x.columns, responses.columns, table.rows)
+        y = responses.columns[0] if len(responses.columns) == 1 else responses[:]
+        return Data(x, y, model.regressors, lost)
+    z, y, terms = _materialize(model, model.parts(), table, others)
+    lost = _incomplete(list(z.T), list(y.T), table.rows)
+    return Data(z, y if y.shape[1] > 1 else y[:, 0], terms, lost)
 
 
-def _gather(names: Sequence[str], table: Table) -> Array:
-    """Columns of a table side by side, copied piece by piece."""
-    dtypes = (table.numbers("formula", name, slice(0)).dtype for name in names)
-    found = np.empty((table.rows, len(names)), np.result_type(np.float32, *dtypes))
-    for rows in ranges(table.rows, _PIECE):
-        for j, name in enumerate(names):
-            found[rows, j] = table.values(name, rows)
+def _gather(names: Sequence[str], table: Table) -> Columnar:
+    """Columns of a table side by side."""
+    columns = [table.numbers("formula", name) for name in names]
+    dtype = np.result_type(np.float32, *(column.dtype for column in columns))
+    return Columnar(columns, table.rows, dtype)
+
+
+def _incomplete(regressors: Sequence[Array], responses: Sequence[Array], rows: int) -> Flags:
+    """Rows of which a regressor, or every response, is missing."""
+    found = np.ones(rows, bool)
+    for some in ranges(rows, _PIECE):
+        for column in responses:
+            found[some] &= np.isnan(column[some])
+        for column in regressors:
+            found[some] |= np.isnan(column[some])
     return found
-
-
-def _reduce(operation: np.ufunc, numbers: Array) -> Flags:
-    """Rows in which numbers are missing, joined over the columns."""
-    flags = [np.isnan(column) for column in numbers.T]
-    return reduce(operation, flags) if flags else np.zeros(len(numbers), bool)
 
 
 def _materialize(
@@ -116,7 +121,7 @@ def _materialize(
         with np.errstate(all="ignore"):
             found = formulaic.model_matrix(
                 parts,
-                _frame(model, table if complete.all() else table.filter(complete)),
+                _frame(model, table.filter(complete)),
                 context=None,
                 na_action="ignore",
                 output="numpy",

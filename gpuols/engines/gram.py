@@ -74,6 +74,9 @@ def _sum_some(
     """Sums about the anchor of a few regressions."""
     rows, k, m = x.shape[1], x.shape[2], y.shape[2]
     count = which.stop - which.start
+    if rows <= PIECE:  # what is regrouped is brought together once
+        x, y = x[which, :], y[which, :]
+        weights, which = None if weights is None else weights[which, :], slice(0, count)
     anchor_x, anchor_y = np.zeros((count, k)), np.zeros((count, m))
     there = present(x, y, weights, which) if drop else None
     if centered and rows:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.columnar import Columnar
 from gpuols.engines import device, transfer
 from gpuols.places import number_of, place_of
 
@@ -27,7 +28,7 @@ class Gathered:
     Parameters
     ----------
     rows : (N, ...)
-        The table.
+        The table, an array or a `Columnar`.
     index : (B, n)
         Row numbers.
     columns : (B,), optional
@@ -36,7 +37,7 @@ class Gathered:
 
     def __init__(
         self,
-        rows: NDArray[Any],
+        rows: NDArray[Any] | Columnar,
         index: NDArray[np.int64],
         columns: NDArray[np.int64] | None = None,
     ) -> None:
@@ -47,13 +48,17 @@ class Gathered:
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Piece of the regrouped table; `take` is faster, but copies a table of other strides."""
-        index = self._index[where]
+        rows, index = self._rows, self._index[where]
+        if isinstance(rows, Columnar):
+            return rows.take(index)
         if self._columns is not None:
             own = self._columns[where[0]].reshape(-1, *[1] * (index.ndim - 1))
-            return np.asarray(self._rows[index, own][..., None])
-        if self._rows.flags.c_contiguous:
-            return np.asarray(self._rows.take(index, axis=0))
-        return np.asarray(self._rows[index])
+            return np.asarray(rows[index, own][..., None])
+        if rows.flags.c_contiguous:
+            return np.asarray(rows.take(index, axis=0))
+        if rows.flags.f_contiguous:
+            return np.moveaxis(rows.T.take(index, axis=-1), 0, -1)
+        return np.asarray(rows[index])
 
 
 class Stacked:

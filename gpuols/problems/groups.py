@@ -79,7 +79,7 @@ def _rows_of(grouping: Grouping, starts: NDArray[np.int64], size: int) -> NDArra
         return starts[:, None] + np.arange(size)
     if len(starts) == 1:
         return grouping.order[None, starts[0] : starts[0] + size]
-    return np.asarray(grouping.order[starts[:, None] + np.arange(size)])
+    return np.asarray(grouping.order[starts[:, None] + np.arange(size)], np.intp)
 
 
 def _same_size(
