@@ -7,7 +7,12 @@ from gpuols.engines import available
 from gpuols.options import threads
 from gpuols.version import __version__
 
-_LIBRARIES = ("numpy", "scipy", "threadpoolctl", "numba", "cupy", "torch", "jax")
+# As they are called where they are installed from.
+_LIBRARIES = (
+    *("numpy", "scipy", "threadpoolctl", "numba"),
+    *("cupy", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax"),
+    *("narwhals", "formulaic", "pandas", "polars", "pyarrow", "scikit-learn"),
+)
 
 
 @dataclass(frozen=True)
