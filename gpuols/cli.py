@@ -63,7 +63,8 @@ examples:
   cat rows.csv | gpuols fit - "y ~ x" --by g
 
 exit status: 0 done; 1 --singular raise found a regression of dependent columns; 2 a mistake in the
-command or the data, told in one line; 130 Ctrl-C. Unless it is 0 nothing is written."""
+command or the data, told in one line; 130 Ctrl-C; after these OUT is as it was. Where only the
+table can't be shown, OUT is there: 141 its reader went away, 2 the disk it goes to is full."""
 
 _DEMO = """\
 Fit one regression for each aircraft to the flights that left New York in 2013:

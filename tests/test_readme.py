@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-INSTALLS = re.compile(r"pip install \"\.\[(demo|test)\]\" && (gpuols demo|pytest)\n")
+INSTALLS = re.compile(r"pip install \"\.\[(demo|test)\]\" && (gpuols demo|pytest -n auto)\n")
 
 
 def steady(text):
