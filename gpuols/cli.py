@@ -47,7 +47,7 @@ their coefficients, one a row: the keys, response, term, coef, std_err, t, p_val
 and status.
 
   DATA     a .parquet, .csv, .feather, .arrow or .ipc file; "-" reads standard input. In a csv file
-           nothing, NA, N/A, NaN and null are missing values.
+           nothing, blanks, NA, NaN, null, None and what else pandas takes so are missing values.
   FORMULA  "y ~ x1 + x2" fits y on x1, x2 and an intercept; "- 1" leaves the intercept out; several
            responses are "y1 + y2 ~ x1"; C(city) makes a category of a column, np.log(x) and
            x1:x2 are transforms and products (formulaic's notation).

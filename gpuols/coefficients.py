@@ -1,5 +1,6 @@
 """Coefficients: a result as a data frame, one row each."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -48,28 +49,31 @@ def to_frame(result: Any, backend: str | None) -> Any:
     if backend not in BACKENDS:
         raise InputError("backend", repr(backend), f"one of {', '.join(BACKENDS)}", "choose one")
     needed(backend, "frame")
-    columns = {**_places(result), **_numbers(result)}
+    each = len(result.terms) * result.status.shape[-1]
+    keys = {name: np.repeat(values, each) for name, values in _regressions(result).items()}
+    columns = {**keys, **_places(result), **_numbers(result)}
     # Libraries tell the type of objects from a list alone.
     plain = {name: a.tolist() if a.dtype == object else a for name, a in columns.items()}
     found = narwhals.from_dict(plain, backend=backend)
-    if backend == result.frame:
-        changed = zip(plain, result.key_types, strict=False)
-        found = found.with_columns(*(_typed(found[name], dtype) for name, dtype in changed))
+    if result.key_frame is not None:
+        own = narwhals.from_native(result.key_frame, eager_only=True)
+        own = own.rename(dict(zip(own.columns, keys, strict=True)))
+        if backend == result.frame:
+            kept = own[np.repeat(np.atleast_1d(result.key_rows), each)]
+            others = found.drop(list(keys))
+            found = narwhals.concat([narwhals.maybe_reset_index(kept), others], how="horizontal")
+        else:
+            found = found.with_columns(*(_zoned(found[name], own[name].dtype) for name in keys))
     return found.to_native()
 
 
-def _typed(key: Any, dtype: Any) -> Any:
-    """A column of keys of the type that it had in the frame, as far as NumPy did not keep it."""
+def _zoned(key: Any, dtype: Any) -> Any:
+    """A column of keys in the time zone that it had, which NumPy does not know."""
     narwhals = needed("narwhals", "frame")
-    if dtype in (key.dtype, narwhals.Object, narwhals.Unknown):
+    zone = dtype.time_zone if dtype == narwhals.Datetime else None
+    if zone is None or key.dtype != narwhals.Datetime or key.dtype.time_zone is not None:
         return key
-    if dtype == narwhals.Datetime and key.dtype.time_zone is None and dtype.time_zone is not None:
-        key = key.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
-    if key.dtype.is_float() and not dtype.is_float():
-        key = key.fill_nan(None)
-    has_nulls = key.implementation.is_pandas() and bool(key.is_null().any())
-    whole = dtype.is_integer() or dtype == narwhals.Boolean
-    return key if has_nulls and whole else key.cast(dtype)  # pandas' plain ones know no null
+    return key.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
 
 
 def _numbers(result: Any) -> dict[str, Array]:
@@ -93,28 +97,37 @@ def _numbers(result: Any) -> dict[str, Array]:
 
 
 def _places(result: Any) -> dict[str, Array]:
-    """Which regression, response and coefficient each row is of."""
+    """Which response and coefficient each row is of."""
     *lead, m = result.status.shape
     p, count = len(result.terms), int(np.prod(lead))
     return {
-        **{name: np.repeat(index, m * p) for name, index in _regressions(result, lead).items()},
         "response": np.tile(np.repeat(np.array(result.responses), p), count),
         "term": np.tile(np.array(result.terms), count * m),
     }
 
 
-def _regressions(result: Any, lead: list[int]) -> dict[str, Array]:
+def _regressions(result: Any) -> dict[str, Array]:
+    """Keys of the regressions, or their numbers, one a regression."""
+    *lead, _ = result.status.shape
     if result.keys is not None:
         keys = result.keys if isinstance(result.keys, tuple) else (result.keys,)
         columns = [key if isinstance(key, np.ndarray) and key.ndim else listed(key) for key in keys]
-        names = (f"{name}_key" if name in _OURS else name for name in _names(result, len(columns)))
-        return dict(zip(names, columns, strict=True))
+        return dict(zip(_unlike_ours(_names(result, len(columns))), columns, strict=True))
     index = [place.reshape(-1) for place in np.indices(lead)]
     return dict(zip(_numbered("regression", len(lead)), index, strict=True))
 
 
 def _names(result: Any, count: int) -> tuple[str, ...]:
     return result.by or _numbered("group", count)
+
+
+def _unlike_ours(names: tuple[str, ...]) -> Iterator[str]:
+    """Names of keys, those of columns of ours changed until there is none such."""
+    for name in names:
+        own = name
+        while own in _OURS or (own != name and own in names):
+            own += "_key"
+        yield own
 
 
 def _numbered(name: str, count: int) -> tuple[str, ...]:

@@ -1,12 +1,10 @@
 """File fit: from a file of rows to a file of coefficients, one line of text for every mistake."""
 
-import glob
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,25 +12,13 @@ from typing import Any
 from gpuols import formula as formulas
 from gpuols import summary
 from gpuols.columns import Columns
+from gpuols.datafile import ARROW, CSV, PARQUET, format_of, levels_of, open_data
 from gpuols.errors import InputError
 from gpuols.extras import needed
 from gpuols.files import written
 from gpuols.frame import fit_frame
 from gpuols.result import Result
 
-STDIN = "-"
-
-_PARQUET, _CSV, _ARROW = "parquet", "csv", "arrow"
-_FORMATS = {
-    ".parquet": _PARQUET,
-    ".pq": _PARQUET,
-    ".csv": _CSV,
-    ".feather": _ARROW,
-    ".arrow": _ARROW,
-    ".ipc": _ARROW,
-}
-_MAGIC = {b"PAR1": _PARQUET, b"ARRO": _ARROW}
-_MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
 _SHOWN = 8
 
 
@@ -109,12 +95,11 @@ def fit_file(
         _check_out(out, data)
     start = perf_counter()
     with _explained("DATA", data, "a file that can be read", "check its name and content"):
-        source, read = _open(data)
-        _refuse_empty(source, data)
-        columns = Columns.of(source)
+        source = open_data(data)
+        columns = source.columns
         keys = _keys(by, columns)
         names = _names(formula, columns, keys, options.get("weights"))
-        frame = read(source, names, keys)
+        frame = source.read(names, keys, levels_of(formula, names))
         with _bar() as progress:
             result = fit_frame(frame, formula, by=keys or None, progress=progress, **options)
     seconds = perf_counter() - start
@@ -129,16 +114,6 @@ def _keys(by: Sequence[str], columns: Columns) -> list[str]:
     return [name for names in parts for name in names]
 
 
-def _format(argument: str, path: str) -> str:
-    ending = Path(path).suffix.lower()
-    if ending not in _FORMATS:
-        came = f"{path!r}, which ends in {ending!r}" if ending else f"{path!r}, without an ending"
-        raise InputError(
-            argument, came, f"one of {', '.join(_FORMATS)}", "convert or rename the file"
-        )
-    return _FORMATS[ending]
-
-
 def _names(
     formula: str, columns: Columns, keys: Sequence[str], weights: str | None
 ) -> Sequence[str]:
@@ -150,56 +125,6 @@ def _names(
         others.append(weights)
     model = formulas.read(formula, columns, True, others)
     return list(dict.fromkeys([*model.variables, *model.sources, *others]))
-
-
-def _open(data: str) -> tuple[Any, Callable[[Any, Sequence[str], Sequence[str]], Any]]:
-    """A lazy frame of what is there, and what reads columns of it."""
-    polars = needed("polars", "cli")
-    source: Any = data
-    if data == STDIN:
-        content = sys.stdin.buffer.read()
-        if not content:
-            raise InputError("DATA", "nothing on standard input", "rows", "pipe a file into it")
-        kind, source = _MAGIC.get(content[:4], _CSV), BytesIO(content)
-    else:
-        kind = _format("DATA", data)
-        if not Path(data).stat().st_size:
-            raise InputError("DATA", f"{data!r}, an empty file", "rows", "look how it was made")
-    if kind == _PARQUET:
-        return polars.scan_parquet(source, glob=False), _read_columns
-    if kind == _ARROW:
-        return polars.scan_ipc(source if data == STDIN else glob.escape(data)), _read_columns
-    text = polars.scan_csv(source, null_values=_MISSING, infer_schema=False, glob=False)
-    return text, _read_text
-
-
-def _refuse_empty(frame: Any, data: str) -> None:
-    polars = needed("polars", "cli")
-    if not frame.select(polars.len()).collect().item():
-        raise InputError("DATA", f"{data!r} without rows", "rows", "look how it was made")
-
-
-def _read_columns(source: Any, names: Sequence[str], _: Sequence[str]) -> Any:
-    """Columns, each joined to one piece before the next is read: never twice in memory."""
-    series = (source.select(name).collect().to_series().rechunk() for name in names)
-    return needed("polars", "cli").DataFrame(list(series))
-
-
-def _read_text(source: Any, names: Sequence[str], keys: Sequence[str]) -> Any:
-    """Columns of text, as numbers where all of their values are some."""
-    frame = source.select(names).collect()
-    return frame.with_columns(_number(frame[name], exactly=name in keys) for name in names)
-
-
-def _number(column: Any, exactly: bool) -> Any:
-    """A column of text as numbers, if all of it is; if asked to, only if they spell it the same."""
-    polars = needed("polars", "cli")
-    for dtype in (polars.Int64,) if exactly else (polars.Int64, polars.Float64):
-        numbers = column.str.strip_chars().cast(dtype, strict=False)
-        same = not exactly or numbers.cast(polars.String).equals(column, null_equal=True)
-        if same and numbers.null_count() == column.null_count():
-            return numbers
-    return column
 
 
 @contextmanager
@@ -218,7 +143,7 @@ def _explained(argument: str, path: str, expected: str, remedy: str) -> Iterator
 
 
 def _check_out(out: str, data: str) -> None:
-    _format("--out", out)
+    format_of("--out", out)
     place = Path(out)
     with suppress(OSError):
         if place.samefile(data):
@@ -242,12 +167,10 @@ def _is_folder(path: Path) -> bool:
 
 
 def _write(table: Any, out: str) -> None:
-    write = {_PARQUET: table.write_parquet, _CSV: table.write_csv, _ARROW: table.write_ipc}
-    with (
-        _explained("--out", out, "a file that can be written", "check the folder"),
-        written(out) as file,
-    ):
-        write[_format("--out", out)](file)
+    write = {PARQUET: table.write_parquet, CSV: table.write_csv, ARROW: table.write_ipc}
+    remedy = "check the folder, and for keys that text can't hold write .parquet"
+    with _explained("--out", out, "a file that can be written", remedy), written(out) as file:
+        write[format_of("--out", out)](file)
 
 
 @contextmanager

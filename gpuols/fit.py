@@ -208,6 +208,8 @@ def fit_groups(
 
 
 def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
+    if isinstance(groups, grouping_keys.Grouping):
+        return groups
     if (groups is None) == (offsets is None):
         raise InputError(
             "groups",

@@ -154,13 +154,21 @@ def _formula(formula: str, intercept: bool, known: Sequence[str]) -> Any:
         return formulaic.Formula(
             formula, _parser=parser, _context={"__formulaic_variables_available__": known}
         )
-    except formulaic.errors.FormulaicError as error:
+    except Exception as error:  # formulaic lets through what it meets
         told = re.sub(r"\x1b\[[\d;]*m", "", str(error)).partition("\n")[0]
         raise InputError("formula", f"{formula!r} ({told})", "a formula", _HOW) from error
 
 
 def _parse(formula: str, columns: Columns, intercept: bool, others: Sequence[str]) -> Model:
     formulaic = needed("formulaic", "frame")
+    for name in _QUOTED.findall(formula):
+        if name.strip().lstrip("-").replace(".", "", 1).isdecimal():
+            raise InputError(
+                "formula",
+                f"`{name}`, which is a number in formulas",
+                "a name",
+                f'rename the column, or give names, as ("y", [{name!r}])',
+            )
     parts = _formula(formula, intercept, [n for n in columns.names if n not in others])
     if not hasattr(parts, "lhs"):
         raise InputError("formula", f"{formula!r} without a response", "responses ~ terms", _HOW)

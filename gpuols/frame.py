@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from gpuols import formula as formulas
-from gpuols.columns import Columns, Table
+from gpuols.columns import Columns
 from gpuols.errors import InputError, InputTypeError
 from gpuols.fit import fit, fit_groups
+from gpuols.keys import group_by_keys
 from gpuols.matrix import evaluate
 from gpuols.options import Progress
 from gpuols.result import Result
+from gpuols.table import Table
 
 
 def fit_frame(
@@ -113,22 +115,26 @@ def fit_frame(
     table = columns.select((*model.variables, *model.sources, *keys, *weight))
     if missing == "raise":
         _refuse_missing(table)
-    rows, lost = table.rows, 0
+    table.check_keys("by", keys)
+    whole, lost = table, 0
     if missing == "drop":
         table = table.filter(~table.missing(*keys))
     data = evaluate(model, table, (*keys, *weight))
     if missing == "drop":
-        lost = rows - table.rows
+        lost = whole.rows - table.rows
         lost += int(np.count_nonzero(data.incomplete | table.missing(*weight)))
-        if table.rows and data.incomplete.all():
-            _refuse_empty(table)
+        if whole.rows and lost == whole.rows:
+            _refuse_empty(whole)
     about: dict[str, Any] = {
         "by": keys,
         "frame": table.backend,
-        "key_types": tuple(table.frame[name].dtype for name in keys),
         "rows_dropped": lost,
     }
     groups = tuple(table.native(name) for name in keys)
+    if groups:
+        grouping = group_by_keys(groups[0] if isinstance(by, str) else groups, table.rows)
+        about["key_frame"] = table.rows_of(keys, grouping.first)
+        about["key_rows"] = np.arange(len(grouping.counts))
     options: dict[str, Any] = {
         "weights": table.numbers("weights", weight[0]) if weight else None,
         "add_intercept": model.intercept,
@@ -142,9 +148,9 @@ def fit_frame(
         "progress": progress,
         "names": data.terms,
     }
-    del table  # a column that is not a key is not needed any more
+    del table, whole  # a column that is not a key is not needed any more
     if groups:
-        result = fit_groups(data.x, data.y, groups[0] if isinstance(by, str) else groups, **options)
+        result = fit_groups(data.x, data.y, grouping, **options)
     else:
         result = fit(data.x[:], data.y, **options)
     moments = replace(result._moments, responses=model.responses)

@@ -73,8 +73,8 @@ class Holding:
         Names of the keys, where they are columns of a frame.
     frame : str or None
         Library of the data frame that came in, where one did.
-    key_types : tuple of narwhals.DType
-        Types of the keys in that frame; not kept in a file.
+    key_frame, key_rows : data frame or None, (G,) or None
+        Keys as they were in that frame, and the row of each; not kept in a file.
     rows_dropped : int
         Rows of that frame that are in no regression, because a value of theirs is missing.
     """
@@ -94,7 +94,8 @@ class Holding:
     place: str = CPU
     by: tuple[str, ...] = ()
     frame: str | None = None
-    key_types: tuple[Any, ...] = ()
+    key_frame: Any = None
+    key_rows: Any = None
     rows_dropped: int = 0
 
     @lazy

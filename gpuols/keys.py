@@ -12,7 +12,7 @@ are joined like digits into one integer a row, and the distinct integers ranked.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import count
 from numbers import Integral
@@ -36,6 +36,12 @@ class Grouping:
     keys: Array | tuple[Array, ...] | None  # (G,) ascending, nulls last; None for offsets
     counts: NDArray[np.int64]  # (G,) rows in each group
     order: NDArray[Any] | None  # (N,) rows, group after group, in table order; None: as they lie
+
+    @property
+    def first(self) -> NDArray[Any]:
+        """First row of each group, (G,), where none is empty."""
+        starts = np.cumsum(self.counts) - self.counts
+        return starts if self.order is None else self.order[starts]
 
 
 def group_by_keys(groups: object, n_rows: int) -> Grouping:
@@ -62,10 +68,9 @@ def group_by_keys(groups: object, n_rows: int) -> Grouping:
         A key is of a type without an order, or holds objects that can't be ordered.
     """
     columns = _as_columns(groups, n_rows)
-    counts, order = _sort_rows(_encode(columns))
-    first = np.cumsum(counts) - counts
-    keys = tuple(_tidy(column[first if order is None else order[first]]) for column in columns)
-    return Grouping(keys if isinstance(groups, tuple) else keys[0], counts, order)
+    found = Grouping(None, *_sort_rows(_encode(columns)))
+    keys = tuple(_tidy(column[found.first]) for column in columns)
+    return replace(found, keys=keys if isinstance(groups, tuple) else keys[0])
 
 
 def group_by_offsets(offsets: object, n_rows: int) -> Grouping:
@@ -165,11 +170,12 @@ def _as_array(key: Any, name: str) -> Array:
         raise InputTypeError(name, came, "an array without a mask", remedy)
     if hasattr(key, "combine_chunks"):  # in chunks, pyarrow's dictionaries lose their nulls
         key = key.combine_chunks()
-    if hasattr(key, "to_numpy") and not hasattr(key, "__array__"):
-        key = key.to_numpy()
+    # As NumPy reads them, strings of polars would all be as long as the longest.
+    polars = type(key).__module__.startswith("polars.")
+    given = polars or (hasattr(key, "to_numpy") and not hasattr(key, "__array__"))
     try:
-        array = to_host(key)
-    except (ImportError, RuntimeError, TypeError, ValueError) as error:
+        array = to_host(key.to_numpy() if given else key)
+    except Exception as error:  # libraries have errors of their own
         came, remedy = f"{type(key).__name__} ({error})", "convert it to a NumPy array first"
         raise InputTypeError(name, came, "something NumPy can convert", remedy) from error
     if array.ndim != 1:

@@ -19,17 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.columnar import Columnar
-from gpuols.columns import NUMBERS, Table
 from gpuols.errors import InputError, InputTypeError
 from gpuols.extras import needed
 from gpuols.formula import Model, names_in
 from gpuols.selection import ranges
+from gpuols.table import CATEGORIES, NUMBERS, STRINGS, Table
 
 Array = NDArray[Any]
 Flags = NDArray[np.bool_]
 
 _MOST_LEVELS = 1000
 _PIECE = 1 << 16
+_PLAIN = re.compile(r"C\(\s*(\w+|`[^`]+`)\s*(,[^`]*)?\)")  # levels of one column
 
 
 @dataclass(frozen=True)
@@ -113,29 +114,69 @@ def _materialize(
     model: Model, parts: Any, table: Table, others: Sequence[str]
 ) -> tuple[Array, Array, tuple[str, ...]]:
     """Regressors, responses and the regressors' names, by formulaic."""
+    factors = [factor for term in (*parts.lhs, *parts.rhs) for factor in term.factors]
+    for factor in factors:
+        if _is_column(factor, model):
+            table.check_numbers("formula", str(factor.expr), (STRINGS, CATEGORIES))
+    complete = ~table.missing(*model.variables, *others)
+    if model.sources:
+        complete &= ~reduce(np.logical_and, map(table.missing, model.sources))
+    own = table.filter(complete)
+    levels = {name for factor in factors for name in _names(factor, model) if _is_level(factor)}
+    columns = dict.fromkeys((*model.variables, *model.sources))
+    data = needed("pandas", "frame").DataFrame(
+        {name: own.pandas(name, name in levels) for name in columns}
+    )
+    for term in parts.rhs:
+        _check_levels(term, model, own, data)
+    found = _evaluate(parts, data, "numpy")
+    _check_responses(model, found.lhs)
+    names = tuple(found.rhs.model_spec.column_names)
+    for side, labels in ((found.rhs, names), (found.lhs, model.responses)):
+        _check_numbers(side, labels, len(data))
+    first = int(model.intercept)
+    return _spread(found.rhs[:, first:], complete), _spread(found.lhs, complete), names[first:]
+
+
+def _evaluate(formula: Any, data: Any, output: str) -> Any:
+    """Matrices of formulaic; its errors, and those of what it calls, as ours."""
     formulaic = needed("formulaic", "frame")
-    _check_levels(parts.rhs, model.variables, table)
-    useless = reduce(np.logical_and, map(table.missing, model.sources))
-    complete = ~(useless | table.missing(*model.variables, *others))
     try:
         with np.errstate(all="ignore"):
-            found = formulaic.model_matrix(
-                parts,
-                _frame(model, table.filter(complete)),
-                context=None,
-                na_action="ignore",
-                output="numpy",
+            return formulaic.model_matrix(
+                formula, data, context=None, na_action="ignore", output=output
             )
-    except (formulaic.errors.FormulaicError, ArithmeticError, TypeError, ValueError) as error:
+    except Exception as error:
         told = re.sub(r"\s+", " ", str(error))
+        functions = needed("formulaic.transforms", "frame").TRANSFORMS
+        hiding = [repr(name) for name in data.columns if name in functions]
+        remedy = f"rename {' and '.join(hiding)}, which hides a function" if hiding else ""
         raise InputError(
-            "formula", f"a term that can't be evaluated ({told})", "numbers", "look at its columns"
+            "formula",
+            f"a term that can't be evaluated ({told})",
+            "numbers",
+            remedy or "look at its columns",
         ) from error
-    _check_responses(model, found.lhs, formulaic)
-    first = int(model.intercept)
-    names = tuple(found.rhs.model_spec.column_names)[first:]
-    x, y = _spread(found.rhs[:, first:], complete), _spread(found.lhs, complete)
-    return x, y, names
+
+
+def _check_numbers(side: Array, names: Sequence[str], rows: int) -> None:
+    """Refuse what formulaic made of a formula where it is no numbers, one row each."""
+    if len(side) != rows:
+        raise InputError(
+            "formula", f"a term of {len(side):,} rows", f"{rows:,}, as the others", "look at it"
+        )
+    if side.dtype.kind == "c":
+        raise InputTypeError(
+            "formula", "a term of complex numbers", "real ones", "take its real or imaginary part"
+        )
+    for name, column in zip(names, side.T, strict=True):
+        if rows and np.isnan(column).all():
+            raise InputError(
+                "formula",
+                f"{name!r}, which is missing in every row",
+                "numbers",
+                "look for infinities, or for values out of its range, in its columns",
+            )
 
 
 def _spread(part: Array, complete: Flags) -> Array:
@@ -147,36 +188,53 @@ def _spread(part: Array, complete: Flags) -> Array:
     return found
 
 
-def _frame(model: Model, table: Table) -> Any:
-    """The columns of a model as formulaic knows them best."""
-    pandas = needed("pandas", "frame")
-    columns = dict.fromkeys((*model.variables, *model.sources))
-    return pandas.DataFrame({name: table.pandas(name) for name in columns})
+def _is_column(factor: Any, model: Model) -> bool:
+    """Whether a factor is a column by its name."""
+    known = str(factor.expr) in (*model.variables, *model.sources)
+    return factor.eval_method.value == "lookup" and known
 
 
-def _check_levels(terms: Any, variables: Sequence[str], table: Table) -> None:
-    for term in terms:
-        names = [name for factor in term.factors for name in _categories(factor, variables, table)]
-        levels = math.prod(table.levels(name) for name in names)
-        if levels > _MOST_LEVELS:
-            by = repr(names[0]) if len(names) == 1 else names
-            raise InputError(
-                "formula",
-                f"{str(term)!r}, a category of {levels:,} levels",
-                f"at most {_MOST_LEVELS:,}",
-                f"fit one regression for each with by={by}, or join levels",
-            )
+def _is_level(factor: Any) -> bool:
+    return str(factor.expr)[:2] == "C("
 
 
-def _categories(factor: Any, variables: Sequence[str], table: Table) -> list[str]:
-    """Columns whose levels a factor makes columns of."""
-    text = str(factor.expr)
-    if factor.eval_method.value == "lookup":
-        return [text] if text in variables and table.kind(text) != NUMBERS else []
-    return [name for name in names_in(text) if name in variables] if text[:2] == "C(" else []
+def _names(factor: Any, model: Model) -> list[str]:
+    """Columns that a factor is made of."""
+    if _is_column(factor, model):
+        return [str(factor.expr)]
+    return [name for name in names_in(str(factor.expr)) if name in model.variables]
 
 
-def _check_responses(model: Model, found: Any, formulaic: Any) -> None:
+def _check_levels(term: Any, model: Model, table: Table, data: Any) -> None:
+    """Refuse a term that would make too many columns."""
+    factors = [factor for factor in term.factors if factor.eval_method.value != "literal"]
+    levels = math.prod(_levels(factor, model, table, data) for factor in factors)
+    if levels > _MOST_LEVELS:
+        names = [name for factor in factors for name in _names(factor, model)]
+        by = repr(names[0]) if len(names) == 1 else names
+        raise InputError(
+            "formula",
+            f"{str(term)!r}, a category of {levels:,} levels",
+            f"at most {_MOST_LEVELS:,}",
+            f"fit one regression for each with by={by}, or join levels",
+        )
+
+
+def _levels(factor: Any, model: Model, table: Table, data: Any) -> int:
+    """Columns that a factor makes, at most."""
+    text, names = str(factor.expr), _names(factor, model)
+    categories = [name for name in names if table.kind(name) != NUMBERS]
+    plain = _PLAIN.fullmatch(text)
+    if plain or _is_column(factor, model):
+        counted = names if plain else categories
+        return math.prod(map(table.levels, counted))
+    if categories or _is_level(factor):
+        return int(_evaluate(f"0 + {{{text}}}", data, "sparse").shape[1])
+    return 1
+
+
+def _check_responses(model: Model, found: Any) -> None:
+    formulaic = needed("formulaic", "frame")
     category = formulaic.parser.types.Factor.Kind.CATEGORICAL
     for name, (kind, _) in found.model_spec.encoder_state.items():
         if kind is category:

@@ -197,9 +197,10 @@ class Result(Statistics):
         Returns
         -------
         data frame
-            Columns: the keys, or where there are none the index of the regression; response, term,
-            coef, std_err, t, p_value, nobs, rsquared, and the name of the status. A key of one
-            of these names gets "_key" after it.
+            Columns: the keys, in the library that they came from of the types that they had, or
+            where there are none the index of the regression; response, term, coef, std_err, t,
+            p_value, nobs, rsquared, and the name of the status. A key of one of these names gets
+            "_key" after it.
 
         Raises
         ------
@@ -233,7 +234,8 @@ class Result(Statistics):
             keys = tuple(key[where] for key in keys)
         elif keys is not None:
             keys = keys[where]
-        return replace(self, keys=keys, **self._mapped(pick))
+        rows = None if self.key_rows is None else self.key_rows[where]
+        return replace(self, keys=keys, key_rows=rows, **self._mapped(pick))
 
     def _mapped(self, pick: Callable[[Any], Any]) -> dict[str, Any]:
         """Fields that hold numbers, every array changed by one function."""
@@ -266,6 +268,8 @@ class Result(Statistics):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the result to one .npz file, whole or not at all, as NumPy arrays.
+
+        Keys are kept as NumPy has them: categories as strings, times of a zone as UTC.
 
         Parameters
         ----------

@@ -49,7 +49,7 @@ def save(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
                 _collect("refined.moments", value.moments, found, words)
         elif name == "keys":
             words["keys"] = _pack_keys(value, found)
-        elif name == "key_types":
+        elif name in ("key_frame", "key_rows"):
             continue
         elif isinstance(value, np.ndarray):
             found[name] = value

@@ -12,6 +12,8 @@ from zipfile import ZipFile
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gpuols
@@ -255,14 +257,28 @@ def test_a_bar_is_shown_on_a_terminal_only(folder, monkeypatch):
         (["rows.csv", "y ~ x", "--out", "rows.csv"], "the data itself"),
         (["rows.csv", "y ~ x", "--out", "folder.csv"], "a folder"),
         (["rows.csv", "y ~ x", "--out", f"{'x' * 300}.csv"], "too long"),
+        (["old.feather", "y ~ x"], "feather file of version 1"),
+        (["wide.csv", "y ~ x"], "UTF-16"),
+        (["twice.csv", "y ~ x"], "two columns named 'x'"),
+        (["one.csv", "y ~ `1`"], "`1`, which is a number"),
+        (["rows.csv", "y ~ C(x, x)"], "can't be evaluated"),
+        (["rows.csv", "C() ~ x"], "formula: "),
+        (["rows.csv", "x.values[:3] ~ x"], "formula: "),
+        (["rows.csv", "y ~ x", "--weights", "shop"], "column 'shop' of strings.*; convert it"),
+        (["-", "y ~ x"], "nothing on standard input"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_and_leaves_nothing(folder, capsys, words, said):
+def test_a_mistake_is_told_in_one_line_and_leaves_nothing(folder, capsys, monkeypatch, words, said):
     (folder / "empty.csv").touch()
     (folder / "header.csv").write_text("y,x,z\n")
     (folder / "folder.csv").mkdir()
     (folder / "broken.parquet").write_text("not a table")
     (folder / "broken.feather").write_text("not a table")
+    (folder / "old.feather").write_bytes(b"FEA1 and more")
+    (folder / "wide.csv").write_text("y,x\n1,2\n", encoding="utf-16")
+    (folder / "twice.csv").write_text("y,x,x\n1,2,3\n2,3,5\n")
+    (folder / "one.csv").write_text("y,1\n1,2\n2,3\n3,5\n")
+    monkeypatch.setattr(sys, "stdin", None)
     (folder / "ragged.csv").write_text("a,b\n1,2\n3,4,5\n")
     before = files(folder)
     out = [] if "--out" in words else ["--out", "fits.csv"]
@@ -289,6 +305,50 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_the_work(folder, cap
     monkeypatch.setattr(filefit, "fit_frame", None)
     assert run("rows.csv", FORMULA, "--out", "fits.csv") == 2
     assert "--out: got 'fits.csv'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cell", ["n/a", "None", "#N/A", "<NA>", " ", "  ", "", "NaN", "null"])
+def test_cells_that_say_that_a_value_is_missing(folder, cell):
+    (folder / "gaps.csv").write_text(f'y,x\n1,2\n2,3\n3.5,"{cell}"\n4,1\n5,2\n')
+    found = fit_file("gaps.csv", "y ~ x")
+    assert (found.table["term"].to_list(), found.result.rows_dropped) == (["Intercept", "x"], 1)
+
+
+@pytest.mark.parametrize("cell", ["?", "-", ".", "abc", '"1,5"', "2021-01-01"])
+def test_what_is_no_number_among_numbers_is_told(folder, cell, capsys):
+    (folder / "gaps.csv").write_text(f"y,x\n1,2\n2,3\n3.5,{cell}\n4,1\n5,2\n")
+    assert run("gaps.csv", "y ~ x") == 2
+    said = f"DATA: got {cell.strip(chr(34))!r} in row 2 of column 'x', most of which is numbers"
+    assert said in capsys.readouterr().err
+    assert len(fit_file("gaps.csv", "y ~ C(x)").table) == 4
+
+
+def test_text_some_of_which_could_be_numbers_stays_text(folder):
+    (folder / "codes.csv").write_text("y,x\n1,7\n2,7b\n3,7c\n4,7\n5,7b\n6,7c\n7,7b\n")
+    assert fit_file("codes.csv", "y ~ x").table["term"].to_list()[1:] == ["x[T.7b]", "x[T.7c]"]
+
+
+def test_the_stream_of_arrow_is_read(folder, monkeypatch):
+    DATA.write_ipc_stream("rows.stream.arrow")
+    expected = fit_file("rows.parquet", FORMULA, by=KEYS).table
+    assert fit_file("rows.stream.arrow", FORMULA, by=KEYS).table.equals(expected)
+    content = io.TextIOWrapper(io.BytesIO((folder / "rows.stream.arrow").read_bytes()))
+    monkeypatch.setattr(sys, "stdin", content)
+    assert fit_file("-", FORMULA, by=KEYS).table.equals(expected)
+
+
+def test_a_column_that_nobody_named_may_be_of_any_type(folder):
+    table = pa.table(
+        {
+            "y": [1.0, 2.0, 4.0],
+            "x": [1.0, 2.0, 3.0],
+            "wide": pa.array([1, 2, 3]).cast(pa.decimal256(50, 2)),
+        }
+    )
+    pq.write_table(table, "wide.parquet")
+    assert len(fit_file("wide.parquet", "y ~ x").table) == 2
+    with pytest.raises((gpuols.InputError, gpuols.InputTypeError), match="wide"):
+        fit_file("wide.parquet", "y ~ wide")
 
 
 @pytest.mark.parametrize("words", [[], ["rows.csv"], ["rows.csv", FORMULA, "--missing", "maybe"]])

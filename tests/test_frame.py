@@ -171,6 +171,118 @@ def test_a_function_is_one_though_a_column_has_its_name(make):
     same(found, expected)
 
 
+SMALL = pd.DataFrame(
+    {
+        "a": np.random.default_rng(0).integers(50, 127, 50),
+        "b": np.random.default_rng(1).integers(50, 127, 50),
+        "y": np.random.default_rng(2).normal(size=50),
+    }
+)
+
+
+@every
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.float32])
+@pytest.mark.parametrize(
+    "formula", ["y ~ a:b", "y ~ I(a**5)", "y ~ {a + b} + I(-a)", "y ~ a*b - 1"]
+)
+def test_products_of_small_numbers_do_not_overflow(make, dtype, formula):
+    narrow = SMALL.astype({"a": dtype, "b": dtype})
+    found = gpuols.fit_frame(make(narrow), formula)
+    expected = gpuols.fit_frame(SMALL.astype(float), formula)
+    same(found, expected)
+
+
+def test_levels_of_small_numbers_keep_their_names():
+    data = DATA.assign(few=(DATA["count"] % 3).astype(np.int8))
+    found = gpuols.fit_frame(data, "y ~ C(few) + x")
+    assert found.terms == ("Intercept", "C(few)[T.1]", "C(few)[T.2]", "x")
+
+
+TIMES = pd.to_timedelta(np.arange(240), "D")
+
+
+@pytest.mark.parametrize(
+    ("changed", "formula", "words"),
+    [
+        ({"x": DATA.x + 1j}, "y ~ x + I(z)", "column 'x' of values of type"),
+        ({"x": DATA.x + 1j}, "y ~ x", "column 'x' of values of type"),
+        ({"x": DATA.x + 1j}, "y ~ {x * 2}", "a term of complex numbers"),
+        ({"x": DATA["count"].astype(object)}, "y ~ x", "column 'x' of values of type Object"),
+        ({"x": TIMES}, "y ~ x", "column 'x' of times"),
+        ({"x": TIMES}, "x ~ y", "column 'x' of times"),
+        ({"x": [[1, 2]] * N}, "y ~ x", "column 'x' of values of type"),
+        (
+            {"x": DATA.x.where(DATA.x < 2, np.inf)},
+            "y ~ scale(x)",
+            "'scale.x.'.*missing in every row",
+        ),
+        ({"1": DATA.x}, "y ~ `1`", "`1`, which is a number"),
+        ({"np": DATA.x, "C": DATA.x}, "y ~ np.log(w) + np", "rename 'np', which hides a function"),
+        ({}, "y ~ C(x, x)", "a term that can't be evaluated"),
+        ({}, "C() ~ x", "formula: "),
+        ({}, "x.values[:3] ~ x", "formula: "),
+        ({}, "y ~ np.log(x) ~ {x^{x+z}", "formula: "),
+    ],
+)
+def test_what_is_no_number_is_refused(changed, formula, words):
+    with pytest.raises((gpuols.InputError, gpuols.InputTypeError), match=words):
+        gpuols.fit_frame(DATA.assign(**changed), formula)
+
+
+@pytest.mark.parametrize("term", ["C(k)", "k", "I(k)", "{k}", "Q('k')", "k.astype('category')"])
+def test_a_category_of_too_many_levels_is_refused_however_it_is_written(term):
+    data = pd.DataFrame({"k": [f"k{i}" for i in range(1500)], "y": np.arange(1500.0)})
+    with pytest.raises(gpuols.InputError, match="1,500 levels"):
+        gpuols.fit_frame(data, f"y ~ {term}")
+
+
+@pytest.mark.parametrize("term", ["C(k > 700)", "C(k // 500)", "C(np.round(k / 1000))"])
+def test_levels_are_those_of_what_is_written(term):
+    data = pd.DataFrame({"k": np.arange(1500), "y": np.arange(1500.0)})
+    assert len(gpuols.fit_frame(data, f"y ~ {term}").terms) <= 3
+
+
+def test_rows_that_are_left_out_have_no_levels():
+    data = pd.DataFrame({"k": [f"k{i}" for i in range(1000)] * 2 + [None], "y": np.arange(2001.0)})
+    data.loc[2000, "k"] = None
+    assert len(gpuols.fit_frame(data, "y ~ k").terms) == 1000
+
+
+@pytest.mark.parametrize("name", ["shop", "w"])
+def test_a_column_without_a_value_is_named(name):
+    data = DATA.assign(**{name: None if name == "shop" else np.nan})
+    with pytest.raises(gpuols.InputError, match=f"column '{name}', of which every value"):
+        gpuols.fit_frame(data, "y ~ x", by="shop", weights="w")
+
+
+@pytest.mark.parametrize("keys", [[[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_keys_without_an_order_are_refused(keys):
+    data = pl.DataFrame({"g": keys * 9, "x": range(18), "y": range(18)})
+    with pytest.raises(gpuols.InputTypeError, match="by: got column 'g' of type"):
+        gpuols.fit_frame(data, "y ~ x", by="g")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pl.DataFrame({"y": [1.0, 2.0, 3.0], "x": pl.Series([1, 2, 3], dtype=pl.Int128)}),
+        pl.DataFrame({"y": [1.0, 2.0, 3.0], "x": pl.Series([object(), 1, 2], dtype=pl.Object)}),
+        pa.table({"y": [1.0, 2.0, 3.0], "x": pa.array([b"a", b"b", b"c"])}),
+    ],
+    ids=["wide integers", "objects", "bytes"],
+)
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ np.log(x)", ("y", "x")])
+def test_columns_that_can_not_be_read_are_named(data, formula):
+    with pytest.raises((gpuols.InputError, gpuols.InputTypeError), match="x"):
+        gpuols.fit_frame(data, formula)
+
+
+def test_numbers_of_another_byte_order_are_read():
+    data = DATA.assign(x=DATA.x.to_numpy().astype(">f8"))
+    for formula in ("y ~ x", "y ~ I(2 * x)"):
+        same(gpuols.fit_frame(data, formula), gpuols.fit_frame(DATA, formula))
+
+
 ODD = DATA.rename(columns={"z": "x:z", "w": "np.log(x)", "count": "1", "shop": "a shop"}).assign(
     z=DATA.x**2, flag2=DATA["count"] > 4
 )
@@ -186,7 +298,6 @@ ODD = DATA.rename(columns={"z": "x:z", "w": "np.log(x)", "count": "1", "shop": "
         "y ~ poly(x, 2) + scale(z) + bs(z, df=4)",
         "y ~ np.log(z) + x*z",
         "y ~ `x:z` + `np.log(x)` + `a shop`",
-        "y ~ `1` + x",
         "y ~ np.log(`np.log(x)`) + C(`a shop`)",
         "y ~ x + x",
         "y ~ 0 + flag2 + {~flag2}",
@@ -583,6 +694,93 @@ def test_a_missing_key_is_missing_in_the_frame(library):
         result = gpuols.fit_frame(lacking.to_native(), "y ~ x", by=name, missing="nan")
         found = narwhals.from_native(result.to_frame())[name].is_null().to_list()
         assert found == [False, False, True, True]
+
+
+NATIVE = [
+    pd.Series([2**53, 2**53 + 1, None] * 8, dtype="Int64"),
+    pd.Series([1, 2, None] * 8, dtype="Int16"),
+    pd.Series([1.5, 2.5, None] * 8, dtype="Float32"),
+    pd.Series(["a", "b", None] * 8, dtype="string"),
+    pd.Series([True, False, None] * 8, dtype="boolean"),
+    pd.Series([True, False, None] * 8, dtype=pd.ArrowDtype(pa.bool_())),
+    pd.Series(pd.Categorical(["b", "a", None] * 8, ["c", "b", "a"])),
+    pl.Series([1, 2, None] * 8, dtype=pl.UInt16),
+    pl.Series(["a", "a\0", None] * 8),
+    pl.Series(["a", "b", None] * 8, dtype=pl.Enum(["b", "a"])),
+    pl.Series([1, 2, None] * 8).cast(pl.Datetime("ns", "Asia/Tokyo")),
+    pa.chunked_array([["a", "b", None] * 4] * 2, pa.large_string()),
+    pa.chunked_array([[b"a", b"b", None] * 8], pa.large_binary()),
+    pa.chunked_array([[0, 86_400_000, None] * 8], pa.date64()),
+    pa.chunked_array([[1, 2, None] * 8], pa.time32("s")),
+    pa.chunked_array([[1, 2, None] * 8], pa.timestamp("s", "Europe/Oslo")),
+    pa.chunked_array([pa.array(["a", "b", None] * 8).dictionary_encode()]),
+]
+
+
+def native_frame(column):
+    columns = {"g": column, "x": np.arange(24.0) ** 2, "y": np.sin(np.arange(24.0))}
+    if isinstance(column, pa.ChunkedArray):
+        return pa.table(columns)
+    return (pl if isinstance(column, pl.Series) else pd).DataFrame(columns)
+
+
+@pytest.mark.parametrize("missing", ["drop", "nan"])
+@pytest.mark.parametrize(
+    "column",
+    NATIVE,
+    ids=lambda column: str(
+        getattr(column, "dtype", column.type if isinstance(column, pa.ChunkedArray) else "")
+    ),
+)
+def test_keys_are_those_of_the_frame_whatever_their_type(column, missing):
+    frame = native_frame(column)
+    result = gpuols.fit_frame(frame, "y ~ x", by="g", missing=missing)
+    found = result.to_frame()
+    if isinstance(frame, pa.Table):
+        assert found["g"].type == column.type
+        assert set(found["g"].to_pylist()) <= set(column.to_pylist())
+        count, nulls = len(set(found["g"].to_pylist())), found["g"].null_count
+    else:
+        assert found["g"].dtype == column.dtype
+        native = narwhals.from_native(found, eager_only=True)["g"]
+        count, nulls = native.n_unique(), int(native.is_null().sum())
+    assert (count, nulls) == ((2, 0) if missing == "drop" else (3, 2))
+
+
+def test_keys_of_which_pyarrow_can_take_no_rows_are_plain():
+    frame = native_frame(pa.chunked_array([["b", "a"] * 12], pa.string_view()))
+    found = gpuols.fit_frame(frame, "y ~ x", by="g").to_frame()
+    assert found["g"].to_pylist() == ["a", "a", "b", "b"]
+
+
+def test_time_zones_reach_other_libraries():
+    zone = (
+        pl.Series([0, 3_600] * 12).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone("Asia/Tokyo")
+    )
+    result = gpuols.fit_frame(native_frame(zone), "y ~ x", by="g")
+    expected = sorted(set(zone.to_list()))
+    for backend in ("pandas", "pyarrow"):
+        found = narwhals.from_native(result.to_frame(backend), eager_only=True)["g"]
+        assert found.dtype.time_zone == "Asia/Tokyo"
+        assert found.to_list()[::2] == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "columns"),
+    [
+        (["term", "term_key"], ["term_key_key", "term_key"]),
+        (["coef", "coef_key"], ["coef_key_key", "coef_key"]),
+        (["t_key", "t"], ["t_key", "t_key_key"]),
+    ],
+)
+@every
+def test_keys_named_like_columns_of_ours_stay_apart(make, keys, columns):
+    data = DATA.rename(columns=dict(zip(["shop", "year"], keys, strict=True)))
+    result = gpuols.fit_frame(make(data), "y ~ x", by=keys)
+    found = pl.DataFrame(result.to_frame())
+    assert found.columns[:3] == [*columns, "response"]
+    assert found[columns[0]].to_list()[::2] == result.keys[0].tolist()
+    assert found[columns[1]].to_list()[::2] == result.keys[1].tolist()
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "boolean"])
