@@ -234,7 +234,7 @@ class Result(Statistics):
             keys = tuple(key[where] for key in keys)
         elif keys is not None:
             keys = keys[where]
-        rows = None if self.key_rows is None else self.key_rows[where]
+        rows = self.key_rows if self.key_rows is None else self.key_rows[where]
         return replace(self, keys=keys, key_rows=rows, **self._mapped(pick))
 
     def _mapped(self, pick: Callable[[Any], Any]) -> dict[str, Any]:
@@ -267,9 +267,7 @@ class Result(Statistics):
         return replace(self, single=single, apart=apart, **numbers)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the result to one .npz file, whole or not at all, as NumPy arrays.
-
-        Keys are kept as NumPy has them: categories as strings, times of a zone as UTC.
+        """Write the result to one .npz file, whole or not at all, all as NumPy has it.
 
         Parameters
         ----------
