@@ -38,8 +38,10 @@ class Columnar:
         """N times k."""
         return self.shape[0] * self.shape[1]
 
-    def __getitem__(self, rows: slice) -> Array:
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Array:
         """Some of the rows, (n, k)."""
+        if not isinstance(rows, slice):
+            return self.take(rows)
         found = np.empty((len(range(*rows.indices(len(self)))), self.shape[1]), self.dtype)
         for j, column in enumerate(self.columns):
             found[:, j] = column[rows]

@@ -17,6 +17,7 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
               const GPUOLS_REAL* y, long long y_step, long long y_row, long long y_column,  // (B, n, m)
               const double* weights, long long weight_step, long long weight_row,           // (B, n)
               const long long* places, long long place_step,  // (3, B) rows for the anchors, or null
+              const long long* spans, const int* order,       // (2, B) and (N,), or null: a batch
               const double* ridge,      // (B,) or null
               double tol, int centered, int k, int m, long long rows, long long count, int share,
               int round,
@@ -33,18 +34,18 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
     const int own = threadIdx.x / TEAM;
     const Room work(memory.take<double>(round * Room::size(k)) + own * Room::size(k), k);
 
+    const Tables<GPUOLS_REAL> tables = {x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights,
+                                        weight_step, weight_row, places, place_step, spans, order, rows, count,
+                                        k, m};
     for (long long base = (long long)blockIdx.x * round; base < count;
          base += (long long)gridDim.x * round) {
         const int here = count - base < round ? int(count - base) : round;
         for (int first = 0; first < here; first += WARPS / share) {
             const int slot = first + group;
-            const long long b = base + slot;
-            const Table<GPUOLS_REAL> table = {x + b * x_step, y + b * y_step,
-                                              of(weights, weight_step, b), of(places, 1, b),
-                                              place_step, x_row, x_column, y_row, y_column, weight_row,
-                                              rows, k, m};
+            const Table<GPUOLS_REAL> table = tables[base + (slot < here ? slot : 0)];
             sum_rows<GPUOLS_REAL, GPUOLS_TILES, GPUOLS_WEIGHTED>(
-                table, centered, 0, rows, Moments{slots + slot, round}, at, share, part, slot < here);
+                table, centered, 0, table.n, Moments{slots + slot, round}, at, share, part,
+                slot < here);
         }
         __syncthreads();
         const Moments v = {slots + own, round};

@@ -65,12 +65,14 @@ struct Reader {
     bool here[TILES];
     const double* weight;
     long long weight_step;
+    const int* order;
     int lane;
 
     __device__ Reader(const Table<Real>& table, bool centered, int own) {
         lane = own;
         weight = table.weight;
         weight_step = table.weight_row;
+        order = table.order;
 #pragma unroll
         for (int j = 0; j < TILES; j++) {
             const int c = 8 * j + lane / 4;
@@ -102,11 +104,12 @@ struct Reader {
             const long long row = it + 4 * u + lane % 4;
             w[u] = row < end ? 1.0 : 0.0;
             if (WEIGHTED && row < end) w[u] = weight[row * weight_step];
+            const long long lies = order && row < end ? order[row] : row;
 #pragma unroll
             for (int j = 0; j < TILES; j++) {
                 z[u][j] = 0.0;
                 if (here[j] && w[u] != 0.0)
-                    z[u][j] = __dsub_rn(widened(column[j][row * step[j]]), shift[j]);
+                    z[u][j] = __dsub_rn(widened(column[j][lies * step[j]]), shift[j]);
             }
         }
 #pragma unroll

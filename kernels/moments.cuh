@@ -52,8 +52,11 @@ struct Table {
     const long long* place;  // first, middle and last row that counts, (3,) `apart`, or null
     long long apart;
     long long x_row, x_column, y_row, y_column, weight_row;
+    const int* order;        // (n,) which rows of x and y they are, or null: 0 ... n - 1
     long long n;
     int k, m;
+
+    __device__ long long lies(long long row) const { return order ? order[row] : row; }
 
     __device__ const Real* column(int c) const {
         return c < k ? x + c * x_column : y + (c - k) * y_column;
@@ -69,7 +72,7 @@ struct Table {
         if (n == 0 || rows[0] < 0) return 0.0;
         double value[3];
 #pragma unroll
-        for (int i = 0; i < 3; i++) value[i] = widened(column(c)[rows[i] * row(c)]);
+        for (int i = 0; i < 3; i++) value[i] = widened(column(c)[lies(rows[i]) * row(c)]);
         if (value[0] != value[0] || value[1] != value[1] || value[2] != value[2])
             return value[0] + value[1] + value[2];
         const double low = fmin(value[0], value[1]), high = fmax(value[0], value[1]);
@@ -77,11 +80,57 @@ struct Table {
     }
 };
 
-// Where an argument that is the same for all regressions, or (B, ...), starts for one of them.
-template <class T>
-__device__ __forceinline__ T* of(T* first, long long step, long long b) {
-    return first ? first + step * b : first;
-}
+// The rows of all regressions of a launch: of a batch (B, n, ...), or, with `spans`, of one long
+// table (N, ...): those of regression b are spans[b] ... spans[b] + spans[B + b] - 1 in the order of
+// `order`, or, without, as they lie. Weights then lie in that order.
+template <class Real>
+struct Tables {
+    const Real* x;
+    long long x_step, x_row, x_column;
+    const Real* y;
+    long long y_step, y_row, y_column;
+    const double* weights;
+    long long weight_step, weight_row;
+    const long long* places;
+    long long place_step;
+    const long long* spans;
+    const int* order;
+    long long rows, count;
+    int k, m;
+
+    __device__ long long length(long long b) const { return spans ? spans[count + b] : rows; }
+    __device__ Table<Real> operator[](long long b) const {
+        const long long first = spans ? spans[b] : 0, moved = order ? 0 : first;
+        return {x + b * x_step + moved * x_row,
+                y + b * y_step + moved * y_row,
+                weights ? weights + b * weight_step + first * weight_row : nullptr,
+                places ? places + b : nullptr,
+                place_step,
+                x_row,
+                x_column,
+                y_row,
+                y_column,
+                weight_row,
+                order ? order + first : nullptr,
+                length(b),
+                k,
+                m};
+    }
+};
+
+// The chunks of all regressions of a launch: as many of each, or, with `owners`, those of
+// regression b from starts[b] to starts[b + 1] - 1.
+struct Chunks {
+    const int* owners;
+    const long long* starts;
+    long long each;
+
+    __device__ long long owner(long long item) const { return owners ? owners[item] : item / each; }
+    __device__ long long start(long long b) const { return starts ? starts[b] : b * each; }
+    __device__ long long number(long long b) const {
+        return starts ? starts[b + 1] - starts[b] : each;
+    }
+};
 
 // Turns sums about the anchor into moments about the mean, or, where not `centered`, only divides
 // the means, by the threads of a team.

@@ -13,7 +13,9 @@
 
 #include "gram.cuh"
 
-constexpr int PANEL = 64, WIDTH = PANEL * GPUOLS_PANELS, STAGE = 16, THREADS = 128;
+constexpr int PANEL = 64, WIDTH = PANEL * GPUOLS_PANELS, THREADS = 128;
+// Rows staged at a time: with weights beside two panels more would not fit in registers.
+constexpr int STAGE = GPUOLS_WEIGHTED && GPUOLS_PANELS == 2 ? 8 : 16;
 // Doubles from one staged row to the next: four rows of eight columns lie in different banks.
 constexpr int STRIDE = WIDTH + 4;
 // Tiles of a warp: a quarter of 20, the lower triangle of one panel, or of 4 x 8.
@@ -78,8 +80,10 @@ extern "C" __global__ void __launch_bounds__(128, 2)
           const GPUOLS_REAL* y, long long y_step, long long y_row, long long y_column,  // (B, n, m)
           const double* weights, long long weight_step, long long weight_row,           // (B, n)
           const long long* places, long long place_step,  // (3, B) rows for the anchors, or null
-          int centered, int k, int m, long long rows, long long count,
-          double* sums  // (B * chunks, entries)
+          const long long* spans, const int* order,       // (2, B) and (N,), or null: a batch
+          const int* owners, const long long* starts,     // (chunks,) and (B + 1,), or null
+          int centered, int k, int m, long long rows, long long count, long long items,
+          double* sums  // (chunks, entries)
     ) {
     SHARED_ARRAY(double, staged, 2 * STAGE * STRIDE);
     SHARED_ARRAY(double, weighing, 2 * STAGE);
@@ -88,11 +92,16 @@ extern "C" __global__ void __launch_bounds__(128, 2)
     const int panels = (q + PANEL - 1) / PANEL, own_panels = (k + PANEL - 1) / PANEL;
     const int triangle = own_panels * (own_panels + 1) / 2;
     const int pairs = triangle + (panels - own_panels) * (own_panels + 1);
-    const long long chunks = (rows + CHUNK - 1) / CHUNK > 0 ? (rows + CHUNK - 1) / CHUNK : 1;
+    const Tables<GPUOLS_REAL> tables = {x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights,
+                                        weight_step, weight_row, places, place_step, spans, order, rows, count,
+                                        k, m};
+    const Chunks chunks = {owners, starts, items / count};
 
-    for (long long task = blockIdx.x; task < count * chunks * pairs; task += gridDim.x) {
-        const long long item = task / pairs, b = item / chunks, start = item % chunks * CHUNK;
-        const int length = rows - start < CHUNK ? int(rows - start) : CHUNK;
+    for (long long task = blockIdx.x; task < items * pairs; task += gridDim.x) {
+        const long long item = task / pairs, b = chunks.owner(item);
+        const long long start = (item - chunks.start(b)) * CHUNK;
+        const Table<GPUOLS_REAL> table = tables[b];
+        const int length = table.n - start < CHUNK ? int(table.n - start) : CHUNK;
         const int pair = int(task % pairs), beyond = pair - triangle;
         int upper = 0, lower = pair;
         if (beyond < 0) {
@@ -103,14 +112,13 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         }
         const bool same = upper == lower;
         const Moments v = {sums + item * at.size(), 1};
-        const Table<GPUOLS_REAL> table = {x + b * x_step, y + b * y_step, of(weights, weight_step, b),
-                                          of(places, 1, b), place_step, x_row, x_column, y_row, y_column,
-                                          weight_row, rows, k, m};
 
         // The column that this thread stages: those of the lower panel, then of the upper.
         const int place = threadIdx.x % WIDTH, own = PANEL * (place < PANEL ? lower : upper - 1) + place;
         const bool here = own < q && (place < PANEL || !same);
-        const GPUOLS_REAL* const column = here ? table.column(own) + start * table.row(own) : x;
+        const int* const order = table.order ? table.order + start : nullptr;
+        const GPUOLS_REAL* const column =
+            here ? table.column(own) + (order ? 0 : start * table.row(own)) : x;
         const long long step = here ? table.row(own) : 0;
         const double shift = here && centered ? table.anchor(own) : 0.0;
         if (same && here && threadIdx.x < PANEL) v[at.anchor(own)] = shift;
@@ -129,7 +137,8 @@ extern "C" __global__ void __launch_bounds__(128, 2)
                 const int row = first + threadIdx.x / WIDTH + e * APART;
                 bool counts = here && row < length;
                 if (GPUOLS_WEIGHTED && counts) counts = weight[row * weight_row] != 0.0;
-                carried[e] = counts ? __dsub_rn(widened(column[row * step]), shift) : 0.0;
+                const int lies = counts && order ? order[row] : row;
+                carried[e] = counts ? __dsub_rn(widened(column[lies * step]), shift) : 0.0;
             }
             if (GPUOLS_WEIGHTED && threadIdx.x < STAGE) {
                 const int row = first + threadIdx.x;

@@ -7,20 +7,22 @@
 #include "design.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, 2)
-    prepare(double* sums,         // (B * chunks, entries); changed
-            const double* ridge,  // (B,) or null
-            int centered, int k, int m, long long chunks, long long count,
+    prepare(double* sums,             // (chunks, entries); changed
+            const double* ridge,      // (B,) or null
+            const long long* starts,  // (B + 1,) first chunk of each regression, or null: `each` of each
+            int centered, int k, int m, long long each, long long count,
             double* scale,    // (B, k)
             double* factors,  // (B, k, k), the lower triangle by columns
             double* moments,  // (entries, room)
             long long room) {
     const Layout at = {k, m};
+    const Chunks chunks = {nullptr, starts, each};
     SHARED_ARRAY(double, part, 4);
     const Block<128> team = {int(threadIdx.x), part};
     for (long long b = blockIdx.x; b < count; b += gridDim.x) {
-        double* const first = sums + b * chunks * at.size();
+        double* const first = sums + chunks.start(b) * at.size();
         const Moments v = {first, 1};
-        add_chunks(first, chunks, at, team);
+        add_chunks(first, chunks.number(b), at, team);
         centre(v, at, centered, team);
         write_moments(first, 1, 1, at, moments + b, room, team.lane, team.SIZE);
         const double penalty = ridge ? ridge[b] : 0.0;

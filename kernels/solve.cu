@@ -23,9 +23,10 @@ __device__ void unpack(const double* columns, double* lower, double* root, int k
 }
 
 extern "C" __global__ void __launch_bounds__(128, 2)
-    solve(double* sums,         // (B * chunks, entries); changed
-          const double* ridge,  // (B,) or null
-          double tol, int centered, int k, int m, long long chunks, long long count,
+    solve(double* sums,             // (chunks, entries); changed
+          const double* ridge,      // (B,) or null
+          const long long* starts,  // (B + 1,) first chunk of each regression, or null: `each` of each
+          double tol, int centered, int k, int m, long long each, long long count,
           double* spare,          // (B, Room::size) or null
           const double* factors,  // (B, k, k) or null
           const int* failed,      // (B,) zero where the factor exists
@@ -42,12 +43,13 @@ extern "C" __global__ void __launch_bounds__(128, 2)
     SHARED_ARRAY(double, part, THREADS / 32);
     const Block<THREADS> team = {int(threadIdx.x), part};
 #endif
+    const Chunks chunks = {nullptr, starts, each};
     DYNAMIC_SHARED(memory);
     double* const near = spare ? nullptr : memory.take<double>(TEAMS * Room::size(k));
 
     for (long long b = blockIdx.x * (long long)TEAMS + own; b < count;
          b += (long long)gridDim.x * TEAMS) {
-        double* const first = sums + b * chunks * at.size();
+        double* const first = sums + chunks.start(b) * at.size();
         const Moments v = {first, 1};
         const Room work(spare ? spare + b * Room::size(k) : near + own * Room::size(k), k);
         const Answers out = {answers + b, status + b, rejected, room, k + centered, m};
@@ -58,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
             unpack(factors + (long long)k * k * b, work.lower, work.root, k, team);
             solved = failed[b] == 0;
         } else {
-            add_chunks(first, chunks, at, team);
+            add_chunks(first, chunks.number(b), at, team);
             centre(v, at, centered, team);
             write_moments(first, 1, 1, at, moments + b, room, team.lane, GPUOLS_TEAM);
             solved = factor_design(v, at, penalty, work, k, team);

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import machines
 import numpy as np
 import pytest
 from agreement import disagreements
 from case import Case, Data, gauss
-from emulator import build, standin
+from machines import in_order, upload
 from problems import CASES
 
 import gpuols
@@ -15,37 +16,8 @@ from gpuols.engines import device, launches
 from gpuols.engines.kernels import Kernel
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-on_device = pytest.param("device", marks=pytest.mark.gpu)
-in_order = pytest.mark.parametrize("machine", ["fifo", on_device], indirect=True)
-"""One order of threads is enough: the kernels have been run in both."""
-
-
-@pytest.fixture(
-    scope="module",
-    autouse=True,
-    params=["fifo", "random", on_device],
-)
-def machine(request):
-    """Stand-in that pretends to be a device, in one order of threads; None on a real one."""
-    device.forget()
-    if request.param == "device":
-        if reason := device.why_not():
-            pytest.skip(reason)
-        yield None
-        return
-    if reason := build.available():
-        pytest.skip(reason)
-    with standin.installed(order=request.param, mode="check") as found:
-        yield found
-    device.forget()
-
-
-@pytest.fixture
-def pretended(machine):
-    """The stand-in itself."""
-    if machine is None:
-        pytest.skip("only the stand-in can be looked into")
-    return machine
+machine, pretended = machines.machine, machines.pretended
+pytestmark = pytest.mark.usefixtures("machine")
 
 
 def fit_both(data: Data, **options) -> tuple[gpuols.Result, gpuols.Result]:
@@ -60,20 +32,6 @@ def is_wide(case: Case) -> bool:
     columns = X.ndim == y.ndim == 2 and y.shape[-1] > 1
     one = weights is None or weights.ndim == 1
     return columns and one and case.options.get("missing") != "drop"
-
-
-def upload(array: np.ndarray | None):
-    """Array on the device, its strides those that it has on the host."""
-    if array is None or not array.size:
-        return array if array is None else device.upload(array)
-    order = np.argsort([-abs(step) for step in array.strides], kind="stable")
-    repeated = tuple(slice(None, 1) if step == 0 else slice(None) for step in array.strides)
-    backwards = tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)
-    stored = device.upload(
-        np.ascontiguousarray(array[repeated][backwards].transpose(*order.tolist()))
-    )
-    there = stored.transpose(*np.argsort(order).tolist())[backwards]
-    return np.broadcast_to(there, array.shape)
 
 
 @in_order
@@ -298,11 +256,6 @@ def test_progress_is_reported():
     told = []
     gpuols.fit(X, y, device="cuda", batch_size=4, progress=lambda *step: told.append(step))
     assert told == [(4, 10), (8, 10), (10, 10)]
-
-
-def test_groups_are_refused_in_words():
-    with pytest.raises(DeviceError, match=r"groups of rows.*fit regressions of equal size"):
-        gpuols.fit_groups(np.ones((6, 1)), np.ones(6), [0, 0, 0, 1, 1, 1], device="cuda")
 
 
 def test_more_products_than_can_be_numbered_are_refused():

@@ -1,4 +1,4 @@
-"""Who is timed: gpuols in four ways; `benchmarks.cuda.rivals` has the others."""
+"""Who is timed: gpuols in five ways; `benchmarks.cuda.rivals` has the others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,17 +57,26 @@ def ours(device: str) -> list[Contender]:
 
     def fit(add_intercept: bool) -> Callable[..., Answers]:
         def run(X: Any, y: Any) -> Answers:
-            found = gpuols.fit(X, y, device=device, add_intercept=add_intercept, solver="auto")
-            return {
-                "params": found.params,
-                "bse": found.bse,
-                "ssr": found.ssr,
-                "error_bound": found.error_bound,
-                "status": found.status,
-                "result": found,
-            }
+            return read(gpuols.fit(X, y, device=device, add_intercept=add_intercept))
 
         return run
+
+    def fit_groups(X: Any, y: Any) -> Answers:
+        count, n, k = X.shape
+        offsets = np.arange(count + 1) * n
+        return read(
+            gpuols.fit_groups(X.reshape(-1, k), y.reshape(-1), offsets=offsets, device=device)
+        )
+
+    def read(found: gpuols.Result) -> Answers:
+        return {
+            "params": found.params,
+            "bse": found.bse,
+            "ssr": found.ssr,
+            "error_bound": found.error_bound,
+            "status": found.status,
+            "result": found,
+        }
 
     def host(X: Any, y: Any) -> tuple[Any, Any]:
         return on_host(X), on_host(y)
@@ -79,5 +88,6 @@ def ours(device: str) -> list[Contender]:
         Contender(OURS, fit(False), ours=True),
         Contender(OURS_INTERCEPT, fit(True), ours=True, add_intercept=True),
         Contender("gpuols, float32 rows", fit(False), single, ours=True, itemsize=4),
+        Contender("gpuols, as groups", fit_groups, ours=True),
         Contender("gpuols, host to host", fit(False), host, ours=True, from_host=True),
     ]

@@ -12,7 +12,7 @@ from gpuols.engines import device as devices
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Table
+from gpuols.engines.tables import LongTable, Table
 from gpuols.engines.workspace import Workspace
 from gpuols.errors import DeviceError
 from gpuols.moments import Moments
@@ -23,9 +23,9 @@ class Engine(Protocol):
 
     Attributes
     ----------
-    fit_batch : callable or None
-        Rows of a batch to moments and answers at once, as `gpuols.engines.cuda.Cuda.fit_batch`;
-        None where solving follows on summing.
+    fit_batch, fit_groups : callable or None
+        Rows of a batch, or of groups, to moments and answers at once, as those of
+        `gpuols.engines.cuda.Cuda`; None where solving follows on summing.
     """
 
     @property
@@ -36,8 +36,12 @@ class Engine(Protocol):
     def fit_batch(self) -> Callable[..., Any] | None:
         """Rows to answers at once."""
 
+    @property
+    def fit_groups(self) -> Callable[..., Any] | None:
+        """Rows of groups to answers at once."""
+
     def check(self, problem: str) -> None:
-        """Raise a DeviceError if the engine can't fit "shared" designs, "groups" or "moments"."""
+        """Raise a DeviceError if the engine can't fit "shared" designs or "moments"."""
 
     def at_work(self) -> AbstractContextManager[Any]:
         """Context in which the arrays that the engine hands out can be used."""
@@ -85,9 +89,9 @@ class Engine(Protocol):
 
     def moments_groups(
         self,
-        x: NDArray[Any],
-        y: NDArray[Any],
-        weights: NDArray[Any] | None,
+        x: LongTable,
+        y: LongTable,
+        weights: LongTable | None,
         index: NDArray[np.int64],
         responses: NDArray[np.int64] | None = None,
         *,

@@ -24,7 +24,7 @@ from gpuols.engines.precise import (
 from gpuols.engines.shared import sum_shared
 from gpuols.engines.solution import Solution
 from gpuols.engines.solve import factor_design, solve, unscaled_covariance
-from gpuols.engines.tables import Gathered, Table
+from gpuols.engines.tables import Gathered, LongTable, Table
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
@@ -36,6 +36,7 @@ __all__ = [
     "check",
     "factor_design",
     "fit_batch",
+    "fit_groups",
     "moments_batch",
     "moments_groups",
     "moments_masked",
@@ -48,7 +49,7 @@ __all__ = [
 NAME = "cpu:numpy"
 
 # Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
-fit_batch = None
+fit_batch = fit_groups = None
 
 
 def check(problem: str) -> None:
@@ -193,9 +194,9 @@ def moments_masked(
 
 
 def moments_groups(
-    x: NDArray[Any],
-    y: NDArray[Any],
-    weights: NDArray[Any] | None,
+    x: LongTable,
+    y: LongTable,
+    weights: LongTable | None,
     index: NDArray[np.int64],
     responses: NDArray[np.int64] | None = None,
     *,

@@ -1,32 +1,37 @@
-"""The CUDA engine, for batches of regressions.
+"""The CUDA engine, for batches of regressions and for groups of rows.
 
 Rows that live on the device are read where they are, whatever their strides; rows in host memory
 are copied over, as many regressions at a time as fit in a share of the free memory. Regressions
 of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fit_batch.cu); longer
 and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu).
+Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
+batch of their rows would have.
 What is to be done in double-double is done by the NumPy engine.
 """
 
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device
-from gpuols.engines.batches import Batch, lines
+from gpuols.engines.batches import Batch
 from gpuols.engines.fitted import Looks
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Shape
+from gpuols.engines.lots import classes, lines, pieces
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import Workspace
 from gpuols.errors import DeviceError
+from gpuols.keys import Grouping
 from gpuols.moments import Moments
+from gpuols.places import CPU, place_of
 
 Report = Callable[[int, int], object]
 
@@ -36,7 +41,6 @@ _REFUSED = {
         "give the responses as rows, gpuols.fit(X[None], Y.T)",
     ),
     "moments": ("moments, which are small", "leave the option out"),
-    "groups": ("groups of rows", "fit regressions of equal size with gpuols.fit"),
 }
 
 
@@ -121,7 +125,76 @@ class Cuda:
             On the device: how many regressions call for a closer look.
         """
         count = math.prod(lead)
-        on_host = isinstance(x, np.ndarray)
+        shape = self._shape(x, y, weights, centered=centered, drop=drop)
+        tables = [
+            table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
+            for table, inner in ((x, 2), (y, 2), (weights, 1))
+        ]
+        with device.on(self.number):
+            outputs = self._room(shape, count, isinstance(x, np.ndarray))
+            batch = Batch(self.number, shape, tol, outputs)
+            told = _counted(report, count)
+            for places, parts in lines(tables, lead):
+                for number in batch.answer(places, parts, ridge, batch_size):
+                    told(number)
+            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+
+    def fit_groups(
+        self,
+        x: Any,
+        y: Any,
+        weights: Any,
+        grouping: Grouping,
+        ridge: NDArray[np.float64],
+        *,
+        apart: bool,
+        centered: bool,
+        drop: bool,
+        tol: float,
+        batch_size: int | None = None,
+        report: Report | None = None,
+    ) -> tuple[Moments, Solution, Any]:
+        """Moments and answers of the groups of a long table in double.
+
+        Parameters
+        ----------
+        x : (N, k)
+            Regressors, on this device or in host memory.
+        y : (N, m)
+            Responses, where x is.
+        weights : (N,) or None
+            Inverse variances, where x is.
+        grouping : Grouping
+            Which rows belong to which of the G groups.
+        ridge : (G,), or (G * m,) where responses are apart
+            Penalties.
+        apart : bool
+            Whether every response keeps rows of its own.
+        centered, drop, tol, batch_size, report
+            As in `fit_batch`.
+
+        Returns
+        -------
+        moments, solution, rejected
+            As of `fit_batch`, L = (G,), or (G * m,) of one response each.
+        """
+        each = range(y.shape[1]) if apart else (None,)
+        total, on_host = len(grouping.counts) * len(each), place_of(x) == CPU
+        shape = self._shape(x, y[:, :1] if apart else y, weights, centered=centered, drop=drop)
+        told = _counted(report, total)
+        with device.on(self.number):
+            outputs = self._room(shape, total, on_host)
+            for piece in pieces(x, y, weights, grouping, shape, self.number):
+                for n, groups in classes(piece.lengths, shape):
+                    batch = Batch(self.number, replace(shape, n=n), tol, outputs)
+                    for r, response in enumerate(each):
+                        stretches = piece.of(groups, response)
+                        places = (piece.start + groups) * len(each) + r
+                        for number in batch.answer(places, stretches, ridge, batch_size):
+                            told(number)
+            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+
+    def _shape(self, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
         real = "float" if x.dtype == y.dtype == np.float32 else "double"
         n, k, m = x.shape[-2], x.shape[-1], y.shape[-1]
         shape = Shape(n, k, m, real, centered, weights is not None or drop, drop)
@@ -132,20 +205,7 @@ class Cuda:
                 "at most 2**31 products of them",
                 'fit fewer responses at a time, or use device="cpu"',
             )
-        tables = [
-            table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
-            for table, inner in ((x, 2), (y, 2), (weights, 1))
-        ]
-        with device.on(self.number):
-            outputs = self._room(shape, count, on_host)
-            batch = Batch(self.number, shape, tol, outputs)
-            done = 0
-            for places, parts in lines(tables, lead):
-                for number in batch.answer(places, parts, ridge, batch_size):
-                    done += number
-                    if report is not None:
-                        report(done, count)
-            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+        return shape
 
     def _room(self, shape: Shape, count: int, on_host: bool) -> Outputs:
         try:
@@ -195,3 +255,16 @@ class Cuda:
                 "a batch, all that this version of gpuols fits on CUDA devices",
                 f'{remedy}, or use device="cpu"',
             )
+
+
+def _counted(report: Report | None, total: int) -> Callable[[int], None]:
+    """What reports (done, total) when told how many more are done."""
+    done = 0
+
+    def tell(number: int) -> None:
+        nonlocal done
+        done += number
+        if report is not None:
+            report(done, total)
+
+    return tell

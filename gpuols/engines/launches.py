@@ -12,7 +12,7 @@ from gpuols.engines.kernels import Kernel
 CHUNK = 4096  # rows, as in kernels/moments.cuh
 PANEL = 64  # columns, as in kernels/panel.cu
 _WIDEST_GRAM = 32  # columns of which a warp can hold all products
-_ALONE = 256  # rows of a regression that one warp sums alone
+ALONE = 256  # rows of a regression that one warp sums alone
 _WARPS = 8
 _ROUNDS = 16  # of blocks for each multiprocessor, at least, where there are regressions enough
 _WIDEST_WARP = 31  # columns that a warp solves; above, a block does
@@ -96,7 +96,7 @@ class Shape:
     def share(self) -> int:
         """Warps that sum the rows of one regression."""
         return next(
-            warps for warps in (1, 2, 4, _WARPS) if warps == _WARPS or self.n <= _ALONE * warps
+            warps for warps in (1, 2, 4, _WARPS) if warps == _WARPS or self.n <= ALONE * warps
         )
 
     @property

@@ -62,7 +62,7 @@ class Outputs:
 
     @contextmanager
     def part(self, shape: Shape, places: NDArray[np.int64]) -> Iterator[list[Any]]:
-        """Where kernels are to write for some regressions, evenly apart: their last arguments.
+        """Where kernels are to write for some regressions: their last arguments.
 
         Parameters
         ----------
@@ -76,17 +76,23 @@ class Outputs:
         list
             moments, answers, status, rejected, and the doubles from one entry to the next.
         """
-        first, last = int(places[0]), int(places[-1])
-        step = (last - first) // max(len(places) - 1, 1) or 1
-        where = (slice(None), slice(first, last + 1, step))
+        where = self._index(places)
         room = [self.numbers, self.answers, self.status]
-        if not self.on_host and step == 1:
-            yield [*(array[where] for array in room), self.rejected, np.int64(self.count)]
+        if not self.on_host and isinstance(where, slice) and where.step == 1:
+            yield [*(array[:, where] for array in room), self.rejected, np.int64(self.count)]
             return
         parts = [device.empty((len(array), len(places)), array.dtype) for array in room]
         yield [*parts, self.rejected, np.int64(len(places))]
         for array, part in zip(room, parts, strict=True):
-            array[where] = device.download(part) if self.on_host else part
+            array[:, where] = device.download(part) if self.on_host else part
+
+    def _index(self, places: NDArray[np.int64]) -> Any:
+        """Index of some regressions, a slice where they are evenly apart."""
+        first, last = int(places[0]), int(places[-1])
+        step = (last - first) // max(len(places) - 1, 1) or 1
+        if (np.diff(places) == step).all():
+            return slice(first, last + 1, step)
+        return places if self.on_host else device.upload(places)
 
     def moments(self, shape: Shape) -> Moments:
         """Moments, L = (B,); views."""

@@ -22,13 +22,43 @@ class Table(Protocol):
         """Piece of the array."""
 
 
+class Remote:
+    """A long table on a CUDA device, rows of which are copied to host memory.
+
+    Parameters
+    ----------
+    array : (N, ...)
+        The table.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = array.shape
+        self._place = place_of(array)
+        # Rows are read by other threads, whose current stream knows nothing of the table.
+        self._stream = transfer.stream_at(self._place)
+
+    def take(
+        self, index: NDArray[np.int64], columns: NDArray[np.int64] | None = None
+    ) -> NDArray[Any]:
+        """Rows by number; of those, if asked to, one column each."""
+        with device.on(number_of(self._place), self._stream):
+            where = device.upload(np.asarray(index, np.int64))
+            if columns is None:
+                return device.download(self._array[where])
+            return device.download(self._array[where, device.upload(columns)])
+
+
+LongTable = NDArray[Any] | Columnar | Remote
+
+
 class Gathered:
     """Rows of a long table, regrouped by number: (B, n, ...).
 
     Parameters
     ----------
     rows : (N, ...)
-        The table, an array or a `Columnar`.
+        The table, an array, a `Columnar` or a `Remote`.
     index : (B, n)
         Row numbers.
     columns : (B,), optional
@@ -37,7 +67,7 @@ class Gathered:
 
     def __init__(
         self,
-        rows: NDArray[Any] | Columnar,
+        rows: LongTable,
         index: NDArray[np.int64],
         columns: NDArray[np.int64] | None = None,
     ) -> None:
@@ -49,10 +79,16 @@ class Gathered:
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Piece of the regrouped table; `take` is faster, but copies a table of other strides."""
         rows, index = self._rows, self._index[where]
-        if isinstance(rows, Columnar):
-            return rows.take(index)
+        own = None
         if self._columns is not None:
             own = self._columns[where[0]].reshape(-1, *[1] * (index.ndim - 1))
+            own = np.broadcast_to(own, index.shape)
+        if isinstance(rows, Columnar):
+            return rows.take(index)
+        if isinstance(rows, Remote):
+            found = rows.take(index, own)
+            return found if own is None else found[..., None]
+        if own is not None:
             return np.asarray(rows[index, own][..., None])
         if rows.flags.c_contiguous:
             return np.asarray(rows.take(index, axis=0))

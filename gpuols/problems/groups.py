@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.fitted import Looks
+from gpuols.engines.tables import Remote
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
+from gpuols.places import CPU
 from gpuols.problems.pipeline import Answer, Job, Task, answer_each
 from gpuols.rows import Rows
 
@@ -40,11 +42,17 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     Answer
         Of the shape of the penalties.
     """
-    job.engine.check("groups")
     apart = keeps_apart(rows, job.options)
     each, m = (rows.m, 1) if apart else (1, rows.m)
     starts = np.cumsum(grouping.counts) - grouping.counts
     counts = np.repeat(grouping.counts, each)
+    x, y, weights = (
+        table if table is None or rows.place == CPU else Remote(table)
+        for table in (rows.x, rows.y, rows.weights)
+    )
+    options = job.options
+    kind: dict[str, Any] = {"centered": options.add_intercept, "drop": options.missing == "drop"}
+    at_once = job.engine.fit_groups
 
     def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
         every = np.arange(len(counts)) if places is None else places
@@ -53,23 +61,29 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
             pairs = every[some]
             groups, responses = np.divmod(pairs, each)
             return job.engine.moments_groups(
-                rows.x,
-                rows.y,
-                rows.weights,
+                x,
+                y,
+                weights,
                 _rows_of(grouping, starts[groups], int(counts[pairs[0]])),
                 responses if apart else None,
-                centered=job.options.add_intercept,
-                drop=job.options.missing == "drop",
+                **kind,
                 precise=places is not None,
                 fitted=[look[some] for look in fitted],
                 space=space,
             )
 
-        chunks = _same_size(counts[every], rows.k + m, job.options.batch_size)
+        chunks = _same_size(counts[every], rows.k + m, options.batch_size)
         return [(some, partial(reduce_rows, some)) for some in chunks]
 
+    def fit_all(report: plan.Report | None) -> Any:
+        assert at_once is not None
+        settings = {"tol": options.tol, "batch_size": options.batch_size, **kind}
+        given = rows.x, rows.y, rows.weights, grouping, ridge
+        return at_once(*given, apart=apart, report=report, **settings)
+
     ridge = None if job.ridge is None else job.ridge.reshape(counts.shape)
-    flat = answer_each(replace(job, ridge=ridge), (len(counts), rows.k, m), tasks)
+    first = None if at_once is None else fit_all
+    flat = answer_each(replace(job, ridge=ridge), (len(counts), rows.k, m), tasks, first)
     return flat.reshape((len(grouping.counts), each) if apart else counts.shape)
 
 
