@@ -34,9 +34,9 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
     const int own = threadIdx.x / TEAM;
     const Room work(memory.take<double>(round * Room::size(k)) + own * Room::size(k), k);
 
-    const Tables<GPUOLS_REAL> tables = {x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights,
-                                        weight_step, weight_row, places, place_step, spans, order, rows, count,
-                                        k, m};
+    const Tables<GPUOLS_REAL> tables = {
+        x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights, weight_step, weight_row,
+        places, place_step, spans, order, rows, count, k, m};
     for (long long base = (long long)blockIdx.x * round; base < count;
          base += (long long)gridDim.x * round) {
         const int here = count - base < round ? int(count - base) : round;

@@ -19,9 +19,9 @@ extern "C" __global__ void __launch_bounds__(256, GPUOLS_TILES <= 2 ? 2 : 1)
          double* sums  // (chunks, entries)
     ) {
     const Layout at = {k, m};
-    const Tables<GPUOLS_REAL> tables = {x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights,
-                                        weight_step, weight_row, places, place_step, spans, order, rows, count,
-                                        k, m};
+    const Tables<GPUOLS_REAL> tables = {
+        x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights, weight_step, weight_row,
+        places, place_step, spans, order, rows, count, k, m};
     const Chunks chunks = {owners, starts, items / count};
     for (long long item = blockIdx.x; item < items; item += gridDim.x) {
         const long long b = chunks.owner(item), first = (item - chunks.start(b)) * CHUNK;

@@ -17,9 +17,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
          double* effective,  // (B, n) or, with spans, (N,); null without GPUOLS_DROP
          int* found          // (chunks,) rows that count
     ) {
-    const Tables<GPUOLS_REAL> tables = {x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights,
-                                        weight_step, weight_row, nullptr, 0, spans, order, rows, count,
-                                        k, m};
+    const Tables<GPUOLS_REAL> tables = {
+        x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights, weight_step, weight_row,
+        nullptr, 0, spans, order, rows, count, k, m};
     const Chunks chunks = {owners, starts, count > 0 ? items / count : 0};
     const int lane = threadIdx.x % 32;
     for (long long item = blockIdx.x * 8LL + threadIdx.x / 32; item < items;

@@ -92,9 +92,9 @@ extern "C" __global__ void __launch_bounds__(128, 2)
     const int panels = (q + PANEL - 1) / PANEL, own_panels = (k + PANEL - 1) / PANEL;
     const int triangle = own_panels * (own_panels + 1) / 2;
     const int pairs = triangle + (panels - own_panels) * (own_panels + 1);
-    const Tables<GPUOLS_REAL> tables = {x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights,
-                                        weight_step, weight_row, places, place_step, spans, order, rows, count,
-                                        k, m};
+    const Tables<GPUOLS_REAL> tables = {
+        x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights, weight_step, weight_row,
+        places, place_step, spans, order, rows, count, k, m};
     const Chunks chunks = {owners, starts, items / count};
 
     for (long long task = blockIdx.x; task < items * pairs; task += gridDim.x) {

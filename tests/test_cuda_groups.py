@@ -10,7 +10,7 @@ from problems import CASES
 
 import gpuols
 from gpuols import DeviceError, Status
-from gpuols.engines import device, launches, lots
+from gpuols.engines import device, launches, pieces
 
 machine, pretended = machines.machine, machines.pretended
 pytestmark = pytest.mark.usefixtures("machine")
@@ -177,7 +177,7 @@ def test_rows_from_the_host_come_in_pieces(monkeypatch):
     X, y, keys, weights = ragged(3, sizes=(50, 20, 4100, 3, 700, 80))
     options = {"weights": weights, "missing": "drop", "add_intercept": True}
     expected = gpuols.fit_groups(X, y, keys, device="cuda", **options)
-    monkeypatch.setattr(lots, "_SHARE", 0.0)
+    monkeypatch.setattr(pieces, "_SHARE", 0.0)
     told = []
     found = gpuols.fit_groups(
         X, y, keys, device="cuda", progress=lambda *step: told.append(step), **options
@@ -216,6 +216,14 @@ def test_frames_are_fitted_there(formula):
     )
     assert found.engine == "cuda:0"
     assert disagreements(found, expected) == []
+
+
+def test_more_rows_in_no_order_than_can_be_numbered_are_refused(monkeypatch):
+    X, y, keys, _ = ragged(3, sizes=(40, 50))
+    monkeypatch.setattr(pieces, "_MOST_ROWS", 89)
+    with pytest.raises(DeviceError, match=r"groups: got 90 rows in no order.*sort them"):
+        gpuols.fit_groups(upload(X), upload(y), keys)
+    gpuols.fit_groups(upload(X), upload(y), np.sort(keys))
 
 
 def test_keys_may_be_on_the_device():

@@ -23,8 +23,9 @@ from gpuols.engines.batches import Batch
 from gpuols.engines.fitted import Looks
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Shape
-from gpuols.engines.lots import classes, lines, pieces
+from gpuols.engines.lots import lines
 from gpuols.engines.outputs import Outputs
+from gpuols.engines.pieces import classes, pieces
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import Workspace

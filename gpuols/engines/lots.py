@@ -6,19 +6,15 @@ table, read in an order that brings each one's rows together.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import device
-from gpuols.engines.launches import ALONE, CHUNK, Shape
+from gpuols.engines.launches import CHUNK, Shape
 from gpuols.errors import DeviceError
-from gpuols.keys import Grouping
-from gpuols.places import CPU, place_of
-
-_SHARE = 0.25  # of the free memory, for rows that come from the host
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +77,7 @@ class Slices:
         """Rows of some of them."""
         x, y, weights = (None if table is None else table[span] for table in self.tables)
         count = span.stop - span.start
-        return Lot(count, count * shape.chunks, *_all_ready(x, y, weights, shape))
+        return Lot(count, count * shape.chunks, *all_ready(x, y, weights, shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,112 +124,6 @@ class Stretches:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """Some groups of a long table, one after another, whose rows are on the device.
-
-    Attributes
-    ----------
-    x, y, weights, order
-        As those of `Lot`; y has all responses.
-    start : int
-        Number of the first group.
-    first, lengths : (g,)
-        As those of `Stretches`.
-    """
-
-    x: Any
-    y: Any
-    weights: Any
-    order: Any
-    start: int
-    first: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-
-    def of(self, groups: NDArray[np.int64], response: int | None) -> Stretches:
-        """Rows of some of the groups, counted from the first one; of one response, or of all."""
-        y = self.y if response is None else self.y[:, response : response + 1]
-        first, lengths = self.first[groups], self.lengths[groups]
-        return Stretches(self.x, y, self.weights, first, lengths, self.order)
-
-
-def pieces(
-    x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, number: int
-) -> Iterator[Piece]:
-    """All groups; as many at a time as the memory allows where the table is in host memory.
-
-    Parameters
-    ----------
-    x, y, weights : (N, k), (N, m), (N,) or None
-        The table.
-    grouping : Grouping
-        Which rows belong to which group.
-    shape : Shape
-        What kind of regressions.
-    number : int
-        Of the device.
-
-    Yields
-    ------
-    Pieces of it.
-
-    Raises
-    ------
-    DeviceError
-        If the memory does not hold the rows of one group.
-    """
-    counts, order = grouping.counts, grouping.order
-    ends = np.cumsum(counts)
-    if place_of(x) != CPU:
-        own = None if order is None else device.upload(order.astype(np.int32))
-        if weights is not None and own is not None:
-            weights = weights[own]
-        yield Piece(*_all_ready(x, y, weights, shape), own, 0, ends - counts, counts)
-        return
-    width = 8 * (x.shape[1] + y.shape[1] + 2)
-    most = max(1, int(_SHARE * device.free_bytes()) // width)
-    start = 0
-    while start < len(counts):
-        before = int(ends[start] - counts[start])
-        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
-        rows = slice(before, int(ends[stop - 1]))
-        which = rows if order is None else order[rows]
-        heavy = None if weights is None else weights[which]
-        try:
-            tables = _all_ready(x[which], y[which], heavy, shape)
-        except device.OutOfMemory as error:
-            if stop == start + 1:
-                raise too_large(replace(shape, n=int(counts[start])), number) from error
-            device.release()
-            most = (rows.stop - rows.start) // 2
-            continue
-        first = (ends - counts)[start:stop] - before
-        yield Piece(*tables, None, start, first, counts[start:stop])
-        start = stop
-
-
-def classes(lengths: NDArray[np.int64], shape: Shape) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Groups by size, those together that one launch answers.
-
-    Parameters
-    ----------
-    lengths : (g,)
-        Rows of each group.
-    shape : Shape
-        What kind of regressions.
-
-    Yields
-    ------
-    The rows of the largest, and the numbers of the groups.
-    """
-    edges = [*(ALONE << i for i in range(3)), CHUNK] if replace(shape, n=0).fused else []
-    of = np.searchsorted(edges, lengths)
-    for number in range(len(edges) + 1):
-        groups = np.flatnonzero(of == number)
-        if len(groups):
-            yield int(lengths[groups].max()), groups
-
-
 def lines(tables: list[Any], lead: tuple[int, ...]) -> Iterator[tuple[NDArray[np.int64], Slices]]:
     """Runs of regressions along the longest axis of L, whose rows are evenly apart in memory.
 
@@ -260,7 +150,8 @@ def lines(tables: list[Any], lead: tuple[int, ...]) -> Iterator[tuple[NDArray[np
         yield numbers[where], Slices([table if table is None else table[where] for table in tables])
 
 
-def _all_ready(x: Any, y: Any, weights: Any, shape: Shape) -> tuple[Any, Any, Any]:
+def all_ready(x: Any, y: Any, weights: Any, shape: Shape) -> tuple[Any, Any, Any]:
+    """X, y and weights as the kernels take them."""
     return ready(x, shape, True), ready(y, shape, True), ready(weights, shape, False)
 
 
