@@ -71,7 +71,7 @@ def fit(
     device : str
         "auto": where the data is, the CPU for data in host memory; "cpu", "cpu:numpy"; "cuda",
         "cuda:1": data in host memory is copied over, and the results are copied back. A device
-        fits batches; what its error bound rejects is solved again on the CPU, and
+        fits batches and groups; what its error bound rejects is solved again on the CPU, and
         `Result.engine` says so. An engine that can't be had raises, saying why.
     batch_size : int, optional
         Regressions worked on together, instead of what a memory budget of 256 MiB allows.

@@ -173,6 +173,48 @@ def test_a_class_of_sizes_is_one_launch(pretended):
 
 
 @in_order
+@pytest.mark.parametrize(("k", "pairs"), [(3, 1), (40, 1), (70, 3)])
+def test_a_chunk_is_a_block_or_one_for_each_pair_of_panels(pretended, k, pairs):
+    X, y, keys, _ = ragged(k, sizes=(20000, 5000, 5000))
+    del pretended.launches[:]
+    gpuols.fit_groups(X, y, keys, device="cuda", solver="cholesky")
+    gpuols.fit(X[None, :9000], y[None, :9000], device="cuda", solver="cholesky")
+    grids = [grid for name, _, grid, *_ in pretended.launches if name in ("gram", "panel")]
+    assert grids == [(9 * pairs,), (3 * pairs,)]
+
+
+@in_order
+def test_a_piece_is_gone_before_the_next_comes(pretended):
+    X, y, keys, _ = ragged(3, sizes=(5000, 5000, 5000))
+    expected = gpuols.fit_groups(X, y, keys)
+    device.release()
+    before, pretended.memory = pretended.memory, pretended.taken(0) + int(1.3 * 5000 * 4 * 8)
+    try:
+        found = gpuols.fit_groups(X, y, keys, device="cuda")
+    finally:
+        pretended.memory = before
+    assert disagreements(found, expected) == []
+
+
+@pytest.mark.parametrize("change", ["order", "weights", "dtype", "drop"])
+def test_no_memory_for_what_groups_need_is_an_error(pretended, change):
+    X, y, keys, weights = ragged(3, sizes=(5000, 5000))
+    keys = keys if change == "order" else np.sort(keys)
+    options = {"missing": "drop"} if change == "drop" else {}
+    if change == "weights":
+        keys, options["weights"] = keys[::-1].copy(), upload(weights)
+    given = upload(X.astype(np.float32) if change == "dtype" else X), upload(y)
+    device.release()
+    spare = 100_000 if change == "weights" else 30_000  # weights are looked through first
+    before, pretended.memory = pretended.memory, pretended.taken(0) + spare
+    try:
+        with pytest.raises(DeviceError, match="10,000 rows whose order, weights or copies"):
+            gpuols.fit_groups(*given, keys, **options)
+    finally:
+        pretended.memory = before
+
+
+@in_order
 def test_rows_from_the_host_come_in_pieces(monkeypatch):
     X, y, keys, weights = ragged(3, sizes=(50, 20, 4100, 3, 700, 80))
     options = {"weights": weights, "missing": "drop", "add_intercept": True}

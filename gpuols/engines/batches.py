@@ -109,7 +109,9 @@ class Batch:
         if not shape.weighted:
             return None, None
         found = device.empty((lot.chunks,), np.int32)
-        effective = device.empty(lot.shape, np.float64) if shape.drop else None
+        effective = lot.effective
+        if shape.drop and effective is None:
+            effective = device.empty(lot.shape, np.float64)
         sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
         given = [*lot.tables, weights, *steps(weights, 2), lot.spans, lot.order]
         given += [lot.owners, lot.starts, np.int32(shape.k), np.int32(shape.m), *sizes]

@@ -193,6 +193,8 @@ class Cuda:
                         places = (piece.start + groups) * len(each) + r
                         for number in batch.answer(places, stretches, ridge, batch_size):
                             told(number)
+                        del stretches
+                del piece  # before the next one is brought over
             return outputs.moments(shape), outputs.solution(shape), outputs.rejected
 
     def _shape(self, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
@@ -253,7 +255,7 @@ class Cuda:
             raise DeviceError(
                 "device",
                 f"{self.NAME} for {came}",
-                "a batch, all that this version of gpuols fits on CUDA devices",
+                "a batch or groups, all that this version of gpuols fits on CUDA devices",
                 f'{remedy}, or use device="cpu"',
             )
 

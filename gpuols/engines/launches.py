@@ -156,12 +156,12 @@ def fit_batch(shape: Shape, count: int, multiprocessors: int, shared_bytes: int)
 
 
 def sums(shape: Shape) -> tuple[Launch, int]:
-    """Rows to the sums of chunks, and the tasks that each regression gives."""
+    """Rows to the sums of chunks, and the tasks that each chunk gives."""
     if shape.columns <= _WIDEST_GRAM:
         kernel = Kernel("gram", (("tiles", shape.tiles), *_rows(shape)))
-        return Launch(kernel, GRAM), shape.chunks
+        return Launch(kernel, GRAM), 1
     kernel = Kernel("panel", (("panels", 1 if shape.columns <= PANEL else 2), *_rows(shape)))
-    return Launch(kernel, PANEL_BLOCK), shape.chunks * shape.pairs
+    return Launch(kernel, PANEL_BLOCK), shape.pairs
 
 
 def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:

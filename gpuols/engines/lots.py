@@ -33,6 +33,8 @@ class Lot:
         Where in the table the rows of the groups lie, group after group.
     owners, starts : (chunks,) and (count + 1,), or None
         Which group each chunk is of, and each group's first chunk.
+    effective : (N,) or None
+        Room for the weights of groups that are left where rows are dropped.
     """
 
     count: int
@@ -44,6 +46,7 @@ class Lot:
     order: Any = None
     owners: Any = None
     starts: Any = None
+    effective: Any = None
 
     @property
     def tables(self) -> list[Any]:
@@ -90,8 +93,8 @@ class Stretches:
         As those of `Lot`.
     first, lengths : (length,)
         First row and number of rows of each group.
-    order : (N,) or None
-        As that of `Lot`.
+    order, effective : (N,) or None
+        As those of `Lot`.
     """
 
     x: Any
@@ -100,6 +103,7 @@ class Stretches:
     first: NDArray[np.int64]
     lengths: NDArray[np.int64]
     order: Any
+    effective: Any
 
     def numbers(self, shape: Shape, on_host: bool) -> int:
         """Numbers that the sums of the chunks of one take on the device, on the average."""
@@ -121,6 +125,7 @@ class Stretches:
             self.order,
             device.upload(owners),
             device.upload(starts),
+            self.effective,
         )
 
 

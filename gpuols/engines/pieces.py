@@ -27,7 +27,7 @@ class Piece:
 
     Attributes
     ----------
-    x, y, weights, order
+    x, y, weights, order, effective
         As those of `Lot`; y has all responses.
     start : int
         Number of the first group.
@@ -39,6 +39,7 @@ class Piece:
     y: Any
     weights: Any
     order: Any
+    effective: Any
     start: int
     first: NDArray[np.int64]
     lengths: NDArray[np.int64]
@@ -47,7 +48,7 @@ class Piece:
         """Rows of some of the groups, counted from the first one; of one response, or of all."""
         y = self.y if response is None else self.y[:, response : response + 1]
         first, lengths = self.first[groups], self.lengths[groups]
-        return Stretches(self.x, y, self.weights, first, lengths, self.order)
+        return Stretches(self.x, y, self.weights, first, lengths, self.order, self.effective)
 
 
 def pieces(
@@ -75,23 +76,12 @@ def pieces(
     DeviceError
         If the memory does not hold the rows of one group.
     """
+    if place_of(x) != CPU:
+        yield _whole(x, y, weights, grouping, shape, number)
+        return
     counts, order = grouping.counts, grouping.order
     ends = np.cumsum(counts)
-    if place_of(x) != CPU:
-        if order is not None and len(order) > _MOST_ROWS:
-            raise DeviceError(
-                "groups",
-                f"{len(order):,} rows in no order on a device",
-                f"at most {_MOST_ROWS:,}",
-                "sort them by group first, or use arrays in host memory",
-            )
-        own = None if order is None else device.upload(order.astype(np.int32))
-        if weights is not None and own is not None:
-            weights = weights[own]
-        yield Piece(*all_ready(x, y, weights, shape), own, 0, ends - counts, counts)
-        return
-    width = 8 * (x.shape[1] + y.shape[1] + 2)
-    most = max(1, int(_SHARE * device.free_bytes()) // width)
+    most = int(_SHARE * device.free_bytes()) // (8 * (x.shape[1] + y.shape[1] + 3))
     start = 0
     while start < len(counts):
         before = int(ends[start] - counts[start])
@@ -99,17 +89,52 @@ def pieces(
         rows = slice(before, int(ends[stop - 1]))
         which = rows if order is None else order[rows]
         heavy = None if weights is None else weights[which]
+        first = (ends - counts)[start:stop] - before
+        made = []
         try:
             tables = all_ready(x[which], y[which], heavy, shape)
+            room = _room(rows.stop - rows.start, shape)
+            made.append(Piece(*tables, None, room, start, first, counts[start:stop]))
         except device.OutOfMemory as error:
             if stop == start + 1:
                 raise too_large(replace(shape, n=int(counts[start])), number) from error
             device.release()
             most = (rows.stop - rows.start) // 2
             continue
-        first = (ends - counts)[start:stop] - before
-        yield Piece(*tables, None, start, first, counts[start:stop])
+        del tables, room  # memory of a piece is free again when its taker lets it go
+        yield made.pop()
         start = stop
+
+
+def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, number: int) -> Piece:
+    """All groups of a table that is on the device."""
+    counts, order = grouping.counts, grouping.order
+    if order is not None and len(order) > _MOST_ROWS:
+        raise DeviceError(
+            "groups",
+            f"{len(order):,} rows in no order on a device",
+            f"at most {_MOST_ROWS:,}",
+            "sort them by group first, or use arrays in host memory",
+        )
+    try:
+        own = None if order is None else device.upload(order.astype(np.int32))
+        if weights is not None and own is not None:
+            weights = weights[own]
+        tables, room = all_ready(x, y, weights, shape), _room(len(x), shape)
+    except device.OutOfMemory as error:
+        raise DeviceError(
+            "device",
+            f"{len(x):,} rows whose order, weights or copies the free memory of cuda:{number} does "
+            "not hold",
+            "room for 16 bytes a row",
+            "free memory of the device, sort the rows by group, or use arrays in host memory",
+        ) from error
+    return Piece(*tables, own, room, 0, np.cumsum(counts) - counts, counts)
+
+
+def _room(rows: int, shape: Shape) -> Any:
+    """Room for the weights that are left where rows are dropped."""
+    return device.empty((rows,), np.float64) if shape.drop else None
 
 
 def classes(lengths: NDArray[np.int64], shape: Shape) -> Iterator[tuple[int, NDArray[np.int64]]]:
