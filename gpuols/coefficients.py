@@ -50,20 +50,22 @@ def to_frame(result: Any, backend: str | None) -> Any:
         raise InputError("backend", repr(backend), f"one of {', '.join(BACKENDS)}", "choose one")
     needed(backend, "frame")
     each = len(result.terms) * result.status.shape[-1]
-    keys = {name: np.repeat(values, each) for name, values in _regressions(result).items()}
-    columns = {**keys, **_places(result), **_numbers(result)}
-    # Libraries tell the type of objects from a list alone.
-    plain = {name: a.tolist() if a.dtype == object else a for name, a in columns.items()}
-    found = narwhals.from_dict(plain, backend=backend)
+    keys = _regressions(result)
+    own: Any = None
     if result.key_frame is not None:
         own = narwhals.from_native(result.key_frame, eager_only=True)
         own = own.rename(dict(zip(own.columns, keys, strict=True)))
-        if backend == result.frame:
-            kept = own[np.repeat(np.atleast_1d(result.key_rows), each)]
-            others = found.drop(list(keys))
-            found = narwhals.concat([narwhals.maybe_reset_index(kept), others], how="horizontal")
-        else:
-            found = found.with_columns(*(_zoned(found[name], own[name].dtype) for name in keys))
+    there = own is not None and backend == result.frame
+    columns = {} if there else {name: np.repeat(values, each) for name, values in keys.items()}
+    columns |= {**_places(result), **_numbers(result)}
+    # Libraries tell the type of objects from a list alone.
+    plain = {name: a.tolist() if a.dtype == object else a for name, a in columns.items()}
+    found = narwhals.from_dict(plain, backend=backend)
+    if there:
+        kept = own[np.repeat(np.atleast_1d(result.key_rows), each)]
+        found = narwhals.concat([narwhals.maybe_reset_index(kept), found], how="horizontal")
+    elif own is not None:
+        found = found.with_columns(*(_zoned(found[name], own[name].dtype) for name in keys))
     return found.to_native()
 
 

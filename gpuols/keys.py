@@ -38,10 +38,14 @@ class Grouping:
     order: NDArray[Any] | None  # (N,) rows, group after group, in table order; None: as they lie
 
     @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each group begins, (G,), group after group."""
+        return np.cumsum(self.counts) - self.counts
+
+    @property
     def first(self) -> NDArray[Any]:
         """First row of each group, (G,), where none is empty."""
-        starts = np.cumsum(self.counts) - self.counts
-        return starts if self.order is None else self.order[starts]
+        return self.starts if self.order is None else self.order[self.starts]
 
 
 def group_by_keys(groups: object, n_rows: int) -> Grouping:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.errors import InputError, InputTypeError
+from gpuols.errors import InputTypeError
 from gpuols.extras import needed
 
 Array = NDArray[Any]
@@ -222,17 +222,13 @@ def _named(name: str) -> Iterator[None]:
     """Errors of a frame's library, of whatever class, as ours, with the column's name."""
     try:
         yield
-    except (InputError, InputTypeError):
-        raise
     except Exception as error:
         told = str(error).partition("\n")[0]
         raise _strange(name, f"that can't be read ({told})") from error
 
 
 def _strange(name: str, how: str) -> InputTypeError:
-    return InputTypeError(
-        "frame", f"column {name!r} {how}", "a type that NumPy has", _CONVERT.format(name)
-    )
+    return InputTypeError("frame", f"column {name!r} {how}", "a type that NumPy has", _CONVERT)
 
 
 def _category(column: Any) -> Any:

@@ -79,17 +79,17 @@ def pieces(
     if place_of(x) != CPU:
         yield _whole(x, y, weights, grouping, shape, number)
         return
-    counts, order = grouping.counts, grouping.order
-    ends = np.cumsum(counts)
+    counts, order, starts = grouping.counts, grouping.order, grouping.starts
+    ends = starts + counts
     most = int(_SHARE * device.free_bytes()) // (8 * (x.shape[1] + y.shape[1] + 3))
     start = 0
     while start < len(counts):
-        before = int(ends[start] - counts[start])
+        before = int(starts[start])
         stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
         rows = slice(before, int(ends[stop - 1]))
         which = rows if order is None else order[rows]
         heavy = None if weights is None else weights[which]
-        first = (ends - counts)[start:stop] - before
+        first = starts[start:stop] - before
         made = []
         try:
             tables = all_ready(x[which], y[which], heavy, shape)
@@ -108,7 +108,7 @@ def pieces(
 
 def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, number: int) -> Piece:
     """All groups of a table that is on the device."""
-    counts, order = grouping.counts, grouping.order
+    order = grouping.order
     if order is not None and len(order) > _MOST_ROWS:
         raise DeviceError(
             "groups",
@@ -129,7 +129,7 @@ def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, numbe
             "room for 16 bytes a row",
             "free memory of the device, sort the rows by group, or use arrays in host memory",
         ) from error
-    return Piece(*tables, own, room, 0, np.cumsum(counts) - counts, counts)
+    return Piece(*tables, own, room, 0, grouping.starts, grouping.counts)
 
 
 def _room(rows: int, shape: Shape) -> Any:

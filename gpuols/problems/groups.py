@@ -44,7 +44,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     """
     apart = keeps_apart(rows, job.options)
     each, m = (rows.m, 1) if apart else (1, rows.m)
-    starts = np.cumsum(grouping.counts) - grouping.counts
+    starts = grouping.starts
     counts = np.repeat(grouping.counts, each)
     x, y, weights = (
         table if table is None or rows.place == CPU else Remote(table)
