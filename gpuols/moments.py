@@ -75,7 +75,7 @@ class Moments(Sums):
         k, m = self.k, self.m
 
         def spread(a: Array) -> Array:
-            return np.broadcast_to(a, (m, *np.shape(a)))
+            return np.broadcast_to(a, (m, *a.shape))
 
         def vector(a: Array) -> Array:
             return np.concatenate([spread(a[:k]), a[k:, None]], axis=1)

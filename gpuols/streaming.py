@@ -164,7 +164,7 @@ def fit_moments(
         )
     responses = moments.lead[-1] if moments.apart else None
     job = Job(choose(device), options, read_ridge(ridge, moments.batch, responses))
-    job.engine.check("moments")
+    job.engine.check_moments()
     named = replace(moments, terms=read_names(names, moments.terms, moments.k))
     solution = answer_moments(job, moments, plan.reporter(progress))
     return wrap(Answer(named, solution), job, NUMPY)

@@ -7,7 +7,7 @@
 #define GPUOLS_TRUST_CUH
 #include "common.cuh"
 
-enum Status { OK = 0, UNTRUSTED = 1, TOO_FEW_ROWS = 3, NONFINITE = 4 };
+enum Status { OK = 0, UNTRUSTED = 1, RANK_DEFICIENT = 2, TOO_FEW_ROWS = 3, NONFINITE = 4 };
 
 constexpr double UNIT = 1.1102230246251565e-16;
 // Sums of squares beyond 2^±900 are too near to overflow or underflow to be trusted.

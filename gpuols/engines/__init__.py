@@ -23,9 +23,9 @@ class Engine(Protocol):
 
     Attributes
     ----------
-    fit_batch, fit_groups : callable or None
-        Rows of a batch, or of groups, to moments and answers at once, as those of
-        `gpuols.engines.cuda.Cuda`; None where solving follows on summing.
+    fit_batch, fit_groups, fit_shared : callable or None
+        Rows of a batch, of groups, or of responses on one design, to moments and answers at once,
+        as those of `gpuols.engines.cuda.Cuda`; None where solving follows on summing.
     """
 
     @property
@@ -40,8 +40,12 @@ class Engine(Protocol):
     def fit_groups(self) -> Callable[..., Any] | None:
         """Rows of groups to answers at once."""
 
-    def check(self, problem: str) -> None:
-        """Raise a DeviceError if the engine can't fit "shared" designs or "moments"."""
+    @property
+    def fit_shared(self) -> Callable[..., Any] | None:
+        """Rows of responses on one design to answers at once."""
+
+    def check_moments(self) -> None:
+        """Raise a DeviceError if the engine does not solve moments."""
 
     def at_work(self) -> AbstractContextManager[Any]:
         """Context in which the arrays that the engine hands out can be used."""

@@ -3,7 +3,7 @@
 Out of memory halves how many, and goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from gpuols.engines import device, launches, libraries
 from gpuols.engines.launches import Launch, Shape
 from gpuols.engines.lots import Lot, Slices, Stretches, steps, too_large
 from gpuols.engines.outputs import Outputs
+
+Report = Callable[[int, int], object]
 
 _SHARE = 0.25  # of the free memory, for what some regressions need
 
@@ -94,7 +96,7 @@ class Batch:
         if not lot.count:
             return
         penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
-        with self.outputs.part(self.shape, places) as out:
+        with self.outputs.part(places) as out:
             weights, where = self._mask(lot)
             rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
             rows += [lot.spans, lot.order]
@@ -115,12 +117,12 @@ class Batch:
         sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
         given = [*lot.tables, weights, *steps(weights, 2), lot.spans, lot.order]
         given += [lot.owners, lot.starts, np.int32(shape.k), np.int32(shape.m), *sizes]
-        _start(launches.mask(shape), lot.chunks, [*given, effective, found])
+        start(launches.mask(shape), lot.chunks, [*given, effective, found])
         if shape.drop:
             weights = effective
         where = device.empty((3, count), np.int64)
         given = [weights, *steps(weights, 2), found, lot.spans, lot.starts, *sizes]
-        _start(launches.places(), count, [*given, where, np.int64(count)])
+        start(launches.places(), count, [*given, where, np.int64(count)])
         return weights, where
 
     def _fit(self, rows: list[Any], ridge: Any, count: int, out: list[Any]) -> None:
@@ -134,7 +136,7 @@ class Batch:
             np.int32(shape.k),
             np.int32(shape.m),
         )
-        _start(launch, count, [*rows, ridge, *options, *sizes, *out])
+        start(launch, count, [*rows, ridge, *options, *sizes, *out])
 
     def _sum_and_solve(self, rows: list[Any], ridge: Any, lot: Lot, out: list[Any]) -> None:
         shape, count = self.shape, lot.count
@@ -142,7 +144,7 @@ class Batch:
         sums = device.empty((lot.chunks, shape.sums), np.float64)
         launch, each = launches.sums(shape)
         sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
-        _start(launch, lot.chunks * each, [*rows, lot.owners, lot.starts, *kind, *sizes, sums])
+        start(launch, lot.chunks * each, [*rows, lot.owners, lot.starts, *kind, *sizes, sums])
         launch, spills = launches.solve(shape, device.find(self.number).shared_bytes)
         spare = device.empty((count, shape.room), np.float64) if spills else None
         lengths = np.int64(shape.chunks), np.int64(count)
@@ -151,11 +153,25 @@ class Batch:
             scale = device.empty((count, shape.k), np.float64)
             factors = device.empty((count, shape.k, shape.k), np.float64)
             given = [sums, ridge, lot.starts, *kind, *lengths, scale, factors, out[0], out[-1]]
-            _start(launches.prepare(), count, given)
+            start(launches.prepare(), count, given)
             failed = libraries.factor(factors)
         given = [sums, ridge, lot.starts, np.float64(self.tol), *kind, *lengths]
-        _start(launch, count, [*given, spare, factors, failed, *out])
+        start(launch, count, [*given, spare, factors, failed, *out])
 
 
-def _start(launch: Launch, tasks: int, arguments: list[Any]) -> None:
+def start(launch: Launch, tasks: int, arguments: list[Any]) -> None:
+    """Start a kernel for a number of tasks."""
     device.launch(launch.kernel, launch.grid(tasks), launch.block, arguments, launch.shared_bytes)
+
+
+def counted(report: Report | None, total: int) -> Callable[[int], None]:
+    """What reports (done, total) when told how many more are done."""
+    done = 0
+
+    def tell(number: int) -> None:
+        nonlocal done
+        done += number
+        if report is not None:
+            report(done, total)
+
+    return tell

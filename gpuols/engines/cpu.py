@@ -33,10 +33,11 @@ __all__ = [
     "NAME",
     "Solution",
     "at_work",
-    "check",
+    "check_moments",
     "factor_design",
     "fit_batch",
     "fit_groups",
+    "fit_shared",
     "moments_batch",
     "moments_groups",
     "moments_masked",
@@ -49,11 +50,11 @@ __all__ = [
 NAME = "cpu:numpy"
 
 # Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
-fit_batch = fit_groups = None
+fit_batch = fit_groups = fit_shared = None
 
 
-def check(problem: str) -> None:
-    """Raise if the engine can't fit a problem; there is none that it can't."""
+def check_moments() -> None:
+    """Raise if the engine does not solve moments; this one does."""
 
 
 def at_work() -> AbstractContextManager[None]:

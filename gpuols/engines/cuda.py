@@ -10,7 +10,6 @@ What is to be done in double-double is done by the NumPy engine.
 """
 
 import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device
-from gpuols.engines.batches import Batch
+from gpuols.engines.batches import Batch, Report, counted
+from gpuols.engines.design import Design
 from gpuols.engines.fitted import Looks
 from gpuols.engines.kernels import Kernel
-from gpuols.engines.launches import Shape
+from gpuols.engines.launches import Shape, real_of
 from gpuols.engines.lots import lines
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.pieces import classes, pieces
+from gpuols.engines.responses import Responses
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
 from gpuols.engines.workspace import Workspace
@@ -33,16 +34,6 @@ from gpuols.errors import DeviceError
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
 from gpuols.places import CPU, place_of
-
-Report = Callable[[int, int], object]
-
-_REFUSED = {
-    "shared": (
-        "one design with many responses",
-        "give the responses as rows, gpuols.fit(X[None], Y.T)",
-    ),
-    "moments": ("moments, which are small", "leave the option out"),
-}
 
 
 @dataclass(frozen=True)
@@ -134,7 +125,7 @@ class Cuda:
         with device.on(self.number):
             outputs = self._room(shape, count, isinstance(x, np.ndarray))
             batch = Batch(self.number, shape, tol, outputs)
-            told = _counted(report, count)
+            told = counted(report, count)
             for places, parts in lines(tables, lead):
                 for number in batch.answer(places, parts, ridge, batch_size):
                     told(number)
@@ -182,7 +173,7 @@ class Cuda:
         each = range(y.shape[1]) if apart else (None,)
         total, on_host = len(grouping.counts) * len(each), place_of(x) == CPU
         shape = self._shape(x, y[:, :1] if apart else y, weights, centered=centered, drop=drop)
-        told = _counted(report, total)
+        told = counted(report, total)
         with device.on(self.number):
             outputs = self._room(shape, total, on_host)
             for piece in pieces(x, y, weights, grouping, shape, self.number):
@@ -197,10 +188,57 @@ class Cuda:
                 del piece  # before the next one is brought over
             return outputs.moments(shape), outputs.solution(shape), outputs.rejected
 
+    def fit_shared(
+        self,
+        x: Any,
+        y: Any,
+        weights: NDArray[Any] | None,
+        design: Moments,
+        factored: Design,
+        ridge: NDArray[np.float64],
+        *,
+        tol: float,
+        singular: str,
+        batch_size: int | None = None,
+        report: Report | None = None,
+    ) -> tuple[Moments, Solution, Any]:
+        """Moments and answers of responses on a design they share, in double.
+
+        Parameters
+        ----------
+        x : (n, k)
+            Regressors, on this device or in host memory.
+        y : (n, m)
+            Responses, likewise.
+        weights : (n,) or None
+            Inverse variances, in host memory.
+        design : Moments
+            Of x alone, L = (), m = 0, in double.
+        factored : Design
+            From `factor_design`.
+        ridge : ()
+            Penalty.
+        singular : str
+            What redundant columns get.
+        tol, batch_size, report
+            As in `fit_batch`.
+
+        Returns
+        -------
+        moments, solution, rejected
+            As of `fit_batch`, L = (), m responses.
+        """
+        alone = cpu.solve(design, ridge, tol=tol, singular=singular, design=factored)
+        told = counted(report, y.shape[1])
+        with device.on(self.number):
+            responses = Responses.on(self.number, x, y, weights, design, factored, singular)
+            for number in responses.answer(tol, batch_size):
+                told(number)
+            return responses.moments(design), responses.solution(alone), responses.rejected
+
     def _shape(self, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
-        real = "float" if x.dtype == y.dtype == np.float32 else "double"
         n, k, m = x.shape[-2], x.shape[-1], y.shape[-1]
-        shape = Shape(n, k, m, real, centered, weights is not None or drop, drop)
+        shape = Shape(n, k, m, real_of(x, y), centered, weights is not None or drop, drop)
         if not shape.countable:
             raise DeviceError(
                 "device",
@@ -212,7 +250,8 @@ class Cuda:
 
     def _room(self, shape: Shape, count: int, on_host: bool) -> Outputs:
         try:
-            return Outputs.empty(shape, count, on_host=on_host)
+            entries = shape.moments, shape.answers, shape.m
+            return Outputs.empty(entries, count, on_host=on_host)
         except device.OutOfMemory as error:
             raise DeviceError(
                 "device",
@@ -236,11 +275,12 @@ class Cuda:
     ) -> Moments:
         """Moments of some regressions, by the NumPy engine; parameters as `cpu.moments_batch`."""
         every = slice(None)
+        own = x[which, every]
         return cpu.moments_batch(
-            x[which, every],
+            own,
             y[which, every],
             None if weights is None else weights[which, every],
-            np.arange(len(which)),
+            np.arange(len(own)) if precise else slice(0, len(own)),
             centered=centered,
             drop=drop,
             precise=precise,
@@ -248,26 +288,11 @@ class Cuda:
             space=space,
         )
 
-    def check(self, problem: str) -> None:
-        """Raise if the engine can't fit a problem; those of `gpuols.engines.Engine.check`."""
-        if problem in _REFUSED:
-            came, remedy = _REFUSED[problem]
-            raise DeviceError(
-                "device",
-                f"{self.NAME} for {came}",
-                "a batch or groups, all that this version of gpuols fits on CUDA devices",
-                f'{remedy}, or use device="cpu"',
-            )
-
-
-def _counted(report: Report | None, total: int) -> Callable[[int], None]:
-    """What reports (done, total) when told how many more are done."""
-    done = 0
-
-    def tell(number: int) -> None:
-        nonlocal done
-        done += number
-        if report is not None:
-            report(done, total)
-
-    return tell
+    def check_moments(self) -> None:
+        """Raise: moments are small, and solved in host memory."""
+        raise DeviceError(
+            "device",
+            f"{self.NAME} for moments, which are small",
+            "rows, all that is worked on there",
+            'leave the option out, or use device="cpu"',
+        )

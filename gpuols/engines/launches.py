@@ -6,6 +6,9 @@ many regressions a block takes at a time does not reach the numbers.
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
+
+import numpy as np
 
 from gpuols.engines.kernels import Kernel
 
@@ -20,7 +23,8 @@ _WIDEST_BLOCK = 128  # columns that a block factors; above, cuSOLVER does
 _GRID = _MOST = 2**31 - 1
 
 # Threads of a block.
-FIT, GRAM, PANEL_BLOCK, SOLVE, MASK = 256, 256, 128, 128, 256
+FIT, GRAM, PANEL_BLOCK, SOLVE, MASK, RESPONSES = 256, 256, 128, 128, 256, 128
+EACH = 64  # responses of a block
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,11 @@ class Shape:
         return max(1, -(-self.columns // 8))
 
 
+def real_of(x: Any, y: Any) -> str:
+    """Type that kernels read the rows as."""
+    return "float" if x.dtype == y.dtype == np.float32 else "double"
+
+
 @dataclass(frozen=True)
 class Launch:
     """One kernel, and how it is launched.
@@ -173,6 +182,28 @@ def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
     return Launch(kernel, SOLVE, 0 if spills else needed, SOLVE // team), spills
 
 
+def tiles_of(k: int) -> int:
+    """Columns over 8 of a panel of a design that responses share."""
+    return 1 if k <= 8 else 2 if k <= 16 else 4
+
+
+def panels_of(k: int) -> int:
+    """Panels of such a design."""
+    return max(1, -(-k // (8 * tiles_of(k))))
+
+
+def responses(shape: Shape) -> tuple[Launch, bool]:
+    """Rows of responses that share a design to sums, and whether to answers at once."""
+    kernel = Kernel("responses", (("real", shape.real), ("tiles", tiles_of(shape.k))))
+    return Launch(kernel, RESPONSES, round=EACH), shape.chunks == panels_of(shape.k) == 1
+
+
+def solve_responses(shape: Shape) -> Launch:
+    """Sums of chunks to answers to those responses."""
+    macros = ("tiles", tiles_of(shape.k)), ("panels", min(2, panels_of(shape.k)))
+    return Launch(Kernel("solve_responses", macros), RESPONSES, round=EACH)
+
+
 def prepare() -> Launch:
     """Sums of chunks to the matrices that cuSOLVER factors."""
     return Launch(Kernel("prepare"), SOLVE)
@@ -198,6 +229,10 @@ def every_kernel() -> list[Kernel]:
             for n in (CHUNK, CHUNK + 1):
                 shape = Shape(n, columns - 1, 1, real, False, weighted or drop, drop)
                 found |= dict.fromkeys(_kernels_of(shape))
+        for k in (8, 16, 32, 33):
+            shape = Shape(1, k, 1, real, False, False, False)
+            both = responses(shape)[0], solve_responses(shape)
+            found |= dict.fromkeys(launch.kernel for launch in both)
     return list(found)
 
 

@@ -48,26 +48,25 @@ class Outputs:
     rejected: Any
 
     @classmethod
-    def empty(cls, shape: Shape, count: int, *, on_host: bool) -> Self:
-        """Room for regressions of a shape."""
+    def empty(cls, entries: tuple[int, int, int], count: int, *, on_host: bool) -> Self:
+        """Room for so many moments, answers and statuses of each regression."""
         empty = np.empty if on_host else device.empty
+        moments, answers, statuses = entries
         return cls(
             count,
             on_host,
-            empty((shape.moments, count), np.float64),
-            empty((shape.answers, count), np.float64),
-            empty((shape.m, count), np.int8),
+            empty((moments, count), np.float64),
+            empty((answers, count), np.float64),
+            empty((statuses, count), np.int8),
             device.zeros((1,), np.int32),
         )
 
     @contextmanager
-    def part(self, shape: Shape, places: NDArray[np.int64]) -> Iterator[list[Any]]:
+    def part(self, places: NDArray[np.int64]) -> Iterator[list[Any]]:
         """Where kernels are to write for some regressions: their last arguments.
 
         Parameters
         ----------
-        shape : Shape
-            Of the batch.
         places : (b,)
             Numbers of the regressions.
 

@@ -13,7 +13,7 @@ from gpuols.engines.solution import Solution
 from gpuols.engines.trust import error_bound, has_rank, in_range
 from gpuols.errors import Status
 from gpuols.moments import Moments
-from gpuols.numerics import cholesky, pivots
+from gpuols.numerics import bound, cholesky, pivots
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.lanes import to_first, to_last
 
@@ -58,10 +58,10 @@ def solve(
         return a[..., 0] if shared else to_first(a)
 
     with np.errstate(all="ignore"):
-        lanes = _lanes(moments)
+        lanes = to_lanes(moments)
         if design is None:
             design = factor_design(moments, ridge, singular=singular)
-        closer = [_lanes(look) for look in looks]
+        closer = [to_lanes(look) for look in looks]
         found = answer(lanes, moments.k, design, closer, shared=shared)
         worst = error_bound(lanes, moments.k, design, found)
         judged = _judge(lanes, moments.k, design, found, worst, tol, singular)
@@ -83,7 +83,7 @@ def factor_design(moments: Moments, ridge: Array, *, singular: str = "drop") -> 
     """
     penalty = np.asarray(ridge)[..., None] if not moments.lead else ridge
     with np.errstate(all="ignore"):
-        return factor(_lanes(moments), moments.k, penalty, shortest=singular == "min_norm")
+        return factor(to_lanes(moments), moments.k, penalty, shortest=singular == "min_norm")
 
 
 def unscaled_covariance(
@@ -123,7 +123,7 @@ def unscaled_covariance(
         own, raised = _own_weights(moments, weights)
         rows = dd.exact(own[free:])
         if free:
-            center = dd.take(means(_lanes(moments)), (slice(k), None))
+            center = dd.take(means(to_lanes(moments)), (slice(k), None))
             rows = dd.subtract(rows, dd.multiply(dd.exact(own[:1]), center))
         rows = rows[0] * design.scale[:, None], rows[1] * design.scale[:, None]
         if design.precise is not None:
@@ -161,7 +161,7 @@ def _own_weights(moments: Moments, weights: Array) -> tuple[Array, NDArray[np.in
     return np.ldexp(own, shift - raised), raised.T
 
 
-def _lanes(moments: Moments) -> Moments:
+def to_lanes(moments: Moments) -> Moments:
     """Moments with the regressions last; a design that responses share has one."""
     if moments.lead:
         return moments.map(to_last)
@@ -180,12 +180,13 @@ def _judge(
     """What the answers are worth, and which of them to give."""
     free, some = int(lanes.centered), lanes.nobs > 0
     sound = np.isfinite(lanes.mean) & ~np.isnan(lanes.raw)
-    design_sound = np.isfinite(lanes.sumw) & sound[:k].all(axis=0)
+    design_sound = is_sound(lanes, k)
     finite = design_sound & sound[k:]
     few = found.df <= 0
     enough = design.solved & ~(found.df < 0)
     if not lanes.precise:
-        worst = np.where(in_range(lanes, k, design), worst, np.inf)
+        fine = in_range(lanes, k, design) & bound.in_range(lanes.raw[k:])
+        worst = np.where(fine, worst, np.inf)
     trusted = design.solved & (worst <= tol)
     if design.precise is None:
         rank = np.where(enough, free + k, -1)
@@ -201,15 +202,9 @@ def _judge(
     )
 
     variance = design.variance * design.scale**2
-    given = design.kept
-    if singular == "min_norm":
-        given = np.ones_like(given)
-    elif singular == "nan":
-        given = given & ~deficient
+    given = are_given(design, singular, free)
     if free:
         variance = np.concatenate([found.variance, variance])
-        first = ~deficient if singular == "nan" else np.ones_like(deficient)
-        given = np.concatenate([first[None], given])
     params = np.concatenate([found.intercept, found.b * design.scale[:, None]])
     known = finite & enough
     judged = known & ~few & ~np.isnan(worst)
@@ -224,6 +219,23 @@ def _judge(
         status=status.astype(np.int8),
         precise=precise,
     )
+
+
+def is_sound(lanes: Moments, k: int) -> NDArray[np.bool_]:
+    """Whether the numbers of the design are finite; (b,)."""
+    sound = np.isfinite(lanes.mean[:k]) & ~np.isnan(lanes.raw[:k])
+    return np.asarray(np.isfinite(lanes.sumw) & sound.all(axis=0))
+
+
+def are_given(design: Design, singular: str, free: int) -> NDArray[np.bool_]:
+    """Which coefficients are given, the intercept, if `free` = 1, first; (p, b)."""
+    given, deficient = design.kept, design.slopes < len(design.kept)
+    first = np.ones((free, len(deficient)), bool)
+    if singular == "min_norm":
+        given = np.ones_like(given)
+    elif singular == "nan":
+        given, first = given & ~deficient, first & ~deficient
+    return np.concatenate([first, given])
 
 
 def _spread(a: NDArray[np.bool_], like: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ _NEAR = 4.0  # times a threshold of rank
 
 def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array:
     """Bound on the error of every coefficient and standard error; (m, b)."""
-    noise, gamma = found.noise, bound.gamma_precise if lanes.precise else bound.gamma
+    noise = found.noise
     scale, scale_0 = np.sqrt(design.spread)[:, None], np.sqrt(found.reach)[:, None]
     deviation, deviation_0 = np.sqrt(design.variance)[:, None], np.sqrt(found.variance)[:, None]
     spread = np.sqrt(found.residual_variance)
@@ -30,18 +30,12 @@ def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array
     own = bound.worst(scale_0 * noise.level, found.intercept, deviation_0 * spread)
     estimate = np.maximum(estimate, own)
 
-    ratio = np.where(design.variance > 0, design.spread / design.variance, np.inf)
-    ratio = np.where((lanes.raw[:k] > 0) & (design.spread > 0), ratio, 1.0)
-    if lanes.centered:
-        own_ratio = np.where(found.variance > 0, found.reach / found.variance, np.inf)
-        ratio = np.concatenate([ratio, own_ratio])
-    inflation = np.max(ratio, axis=0, initial=1.0)
-    shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
-    of_variance = gamma(lanes.nobs) * design.leverage * (inflation + shrinkage)
     exact = lanes.precise & (found.ssr == 0)
     root = noise.step * np.sqrt(found.shrunk) + noise.rounding * np.sqrt(found.ssr)
     unseen = noise.unseen + noise.rounding**2
-    of_se = of_variance + np.where(exact, 0.0, (unseen + 2.0 * root) / found.ssr)
+    of_se = error_of_variances(lanes, k, design, found) + np.where(
+        exact, 0.0, (unseen + 2.0 * root) / found.ssr
+    )
     nothing = exact & (noise.size == 0) & (design.penalty == 0).all(axis=0)
     estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
     if design.shortest is not None:
@@ -58,13 +52,25 @@ def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array
     return np.asarray(estimate + rounding)
 
 
+def error_of_variances(lanes: Moments, k: int, design: Design, found: Answers) -> Array:
+    """Bound on the relative error of the variances over the residual variance; (b,)."""
+    gamma = bound.gamma_precise if lanes.precise else bound.gamma
+    ratio = np.where(design.variance > 0, design.spread / design.variance, np.inf)
+    ratio = np.where((lanes.raw[:k] > 0) & (design.spread > 0), ratio, 1.0)
+    if lanes.centered:
+        own_ratio = np.where(found.variance > 0, found.reach / found.variance, np.inf)
+        ratio = np.concatenate([ratio, own_ratio])
+    inflation = np.max(ratio, axis=0, initial=1.0)
+    shrinkage = design.freed / np.where(found.df > 0, found.df, np.nan)
+    return np.asarray(gamma(lanes.nobs) * design.leverage * (inflation + shrinkage))
+
+
 def in_range(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
-    """Whether no sum of squares is near overflow or underflow; (m, b)."""
-    fine = bound.in_range(lanes.raw[k:])
+    """Whether no sum of squares of a design in double is near overflow or underflow; (b,)."""
     if design.precise is not None:
-        return fine
+        return np.ones(lanes.nobs.shape, bool)
     sums = np.concatenate([lanes.sumw[None], np.einsum("iib->ib", lanes.sxx), lanes.raw[:k]])
-    return np.asarray(bound.in_range(sums).all(axis=0) & fine)
+    return np.asarray(bound.in_range(sums).all(axis=0))
 
 
 def has_rank(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:

@@ -51,8 +51,7 @@ def answer(rows: Rows, job: Job) -> Answer:
     if apart:
         rows = rows.by_response()
     at_once = job.engine.fit_batch
-    if not drop and shared.applies(rows, job) and (at_once is None or _is_wide(rows)):
-        job.engine.check("shared")
+    if not drop and shared.applies(rows, job):
         return shared.answer(rows, job)
     count, size = math.prod(rows.lead), job.options.batch_size
     x, y = _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2)
@@ -94,11 +93,6 @@ def answer(rows: Rows, job: Job) -> Answer:
     first = None if at_once is None else fit_all
     flat = answer_each(replace(job, ridge=ridge), (count, rows.k, rows.m), tasks, first)
     return flat.reshape(rows.lead)
-
-
-def _is_wide(rows: Rows) -> bool:
-    """Whether there are several responses, as columns."""
-    return not rows.single and rows.m > 1
 
 
 def _is_masked(rows: Rows, apart: bool) -> bool:

@@ -153,17 +153,21 @@ def answer_each(
         return Answer(moments, solution)
     closer, better = _look_closely(job, shape, tasks, places)
     assert better is not None
-    if closer.units is not None and closer.units.any():
-        moments, solution = moments.map(to_host).with_room_for(closer), solution.map(to_host)
-    _store(moments, places, closer)
-    _store(solution, places, better)
+    moments, solution = with_room_for(moments, solution, closer)
+    place = place_of(solution.params)
+    where, there = to_place(places, place), partial(to_place, place=place)
+    moments.store(where, closer.map(there))
+    solution.store(where, better.map(there))
     return Answer(moments, solution, Refined(places, closer))
 
 
-def _store(numbers: Moments | Solution, places: NDArray[np.int64], part: Any) -> None:
-    """Write numbers in host memory for some regressions into their places, wherever those are."""
-    place = place_of(numbers.nobs if isinstance(numbers, Moments) else numbers.params)
-    numbers.store(to_place(places, place), part.map(partial(to_place, place=place)))
+def with_room_for(
+    moments: Moments, solution: Solution, closer: Moments
+) -> tuple[Moments, Solution]:
+    """Moments and answers that can hold the units of a closer look; with some, in host memory."""
+    if closer.units is None or not closer.units.any():
+        return moments, solution
+    return moments.map(to_host).with_room_for(closer), solution.map(to_host)
 
 
 def rejected(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:

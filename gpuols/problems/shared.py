@@ -3,11 +3,13 @@
 Except with solver="cholesky" that is done in double-double, which costs next to nothing beside
 the responses, so that rank and the variances are settled for all of them. The responses are
 summed and solved in double, and those that the error bound rejects again in double-double, each
-for itself. Each range of responses is solved while its sums are in cache.
+for itself. Each range of responses is solved while its sums are in cache, on a device while they
+are in registers; the design and second looks are the NumPy engine's work.
 """
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,20 +18,32 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
+from gpuols.engines.tables import Fetched
+from gpuols.engines.transfer import to_host, to_place
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
+from gpuols.places import CPU, place_of
 from gpuols.problems.looks import hidden, look_again
 from gpuols.problems.pipeline import (
     Answer,
     Job,
     rejected,
+    with_room_for,
 )
 from gpuols.refined import Refined
 from gpuols.rows import Rows
 
+_FEW = 8  # responses
+
 
 def applies(rows: Rows, job: Job) -> bool:
-    """Whether the rows are one design with one weighting, one penalty and many responses."""
+    """Whether the rows are one design with one weighting, one penalty and many responses.
+
+    Few responses on a device are better served as further columns of the Gram matrix.
+    """
+    count = math.prod(rows.lead) if rows.single else rows.m
+    if job.engine.fit_shared is not None and count <= _FEW:
+        return False
     one_design = math.prod(rows.x.shape[:-2]) == 1
     one_weighting = rows.weights is None or math.prod(rows.weights.shape[:-1]) == 1
     one_penalty = job.ridge is None or not any(job.ridge.strides)
@@ -70,19 +84,19 @@ def answer(rows: Rows, job: Job) -> Answer:
     return Answer(columns.moments.by_response(), solution, refined).reshape(rows.lead)
 
 
-def _as_columns(rows: Rows) -> NDArray[Any]:
+def _as_columns(rows: Rows) -> Any:
     """Responses that came as rows (..., n), as the columns of (n, m)."""
     full = np.broadcast_to(rows.y[..., 0], (*rows.lead, rows.n))
     return full.reshape(math.prod(rows.lead), rows.n).T
 
 
 class _Columns:
-    """Responses y (n, m) on one design x (n, k), L = ()."""
+    """Responses y (n, m) on one design x (n, k), L = (), in host memory or on a device."""
 
-    def __init__(
-        self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None, job: Job
-    ) -> None:
-        self.x, self.y, self.weights, self.job = x, y, weights, job
+    def __init__(self, x: Any, y: Any, weights: Any, job: Job) -> None:
+        self.given, self.y, self.job = x, y, job
+        self.x, self.weights = to_host(x), None if weights is None else to_host(weights)
+        self.remote = None if place_of(y) == CPU else Fetched(y.T, y.shape[1:])
         solver, singular = job.options.solver, job.options.singular
         closely = solver == "accurate" or (solver == "auto" and job.ridge is not None)
         self.design = self._reduce_design(closely)
@@ -99,18 +113,45 @@ class _Columns:
         report = plan.reporter(options.progress)
         if self.only_closely:
             return Answer(*self._read(self.design, every, report))
-        plain = replace(self.design, low=None, units=None, precise=False)
-        moments, solution = self._read(plain, every, report)
+        moments, solution, calls = self._read_plainly(every, report)
         if solution is None or options.solver == "cholesky":
             return Answer(moments, solution)
-        again = np.flatnonzero(rejected(moments, solution, options.tol))
+        # On a device this waits until nobody reads the rows any more: they may be freed then.
+        again = np.zeros(0, np.int64)
+        if int(calls[0]):
+            again = to_host(np.flatnonzero(rejected(moments, solution, options.tol)))
         if len(again):
             closer, better = self._read(self.design, again)
             assert better is not None
-            moments = moments.with_room_for(closer)
-            moments.store_responses(again, closer)
-            solution.store_responses(again, better)
+            moments, solution = with_room_for(moments, solution, closer)
+            place = place_of(solution.params)
+            where, there = to_place(again, place), partial(to_place, place=place)
+            moments.store_responses(where, closer.map(there))
+            solution.store_responses(where, better.map(there))
         return Answer(moments, solution, Refined(np.zeros(1, np.int64), self.design.reshape((1,))))
+
+    def _read_plainly(
+        self, every: NDArray[np.int64], report: plan.Report | None
+    ) -> tuple[Moments, Solution | None, Any]:
+        """Moments and answers in double, and how many of all may call for a closer look."""
+        plain, job = replace(self.design, low=None, units=None, precise=False), self.job
+        if job.engine.fit_shared is None:
+            return *self._read(plain, every, report), every.shape
+        ridge = np.zeros(()) if job.ridge is None else job.ridge
+        factored = self.factored or job.engine.factor_design(plain, ridge)
+        moments, solution, calls = job.engine.fit_shared(
+            self.given,
+            self.y,
+            self.weights,
+            plain,
+            factored,
+            ridge,
+            tol=job.options.tol,
+            singular=job.options.singular,
+            batch_size=job.options.batch_size,
+            report=report,
+        )
+        return moments, None if job.ridge is None else solution, calls
 
     def _read(
         self,
@@ -126,7 +167,7 @@ class _Columns:
         def work(span: slice, space: Workspace) -> int:
             part = job.engine.moments_shared(
                 self.x,
-                self.y[:, _contiguous(columns, span)],
+                self._responses(columns, span),
                 self.weights,
                 design,
                 precise=design.precise,
@@ -155,7 +196,7 @@ class _Columns:
         ridge, tol = job.ridge, job.options.tol
 
         def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
-            own = self.y[:, columns[again]]
+            own = self._responses(columns[again], slice(0, len(again)))
             return job.engine.moments_shared(
                 self.x, own, self.weights, self.design, precise=True, fitted=fitted, space=space
             )
@@ -166,6 +207,12 @@ class _Columns:
         again = np.flatnonzero(hidden(moments, answers, ridge, tol))
         for found, better in look_again(again, moments, look, solve, Moments.take_responses, tol):
             answers.store_responses(found, better)
+
+    def _responses(self, columns: NDArray[np.int64], span: slice) -> NDArray[Any]:
+        """Some of the responses, in host memory."""
+        if self.remote is not None:
+            return self.remote[(columns[span],)].T
+        return np.asarray(self.y[:, _contiguous(columns, span)])
 
     def _reduce_design(self, precise: bool) -> Moments:
         """Moments of X alone, L = (), m = 0."""
