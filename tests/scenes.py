@@ -5,14 +5,16 @@ again.
 """
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
 from emulator import standin
 
-from gpuols.engines import device, launches
+from gpuols.engines import cpu, device, launches
 from gpuols.engines.cuda import Cuda
+from gpuols.engines.workspace import Workspace
 
 
 class Scene(NamedTuple):
@@ -87,6 +89,58 @@ class Scene(NamedTuple):
         return x, y, weights if self.weighted else None
 
 
+class Responses(NamedTuple):
+    """Responses on one design; attributes as those of `Scene`.
+
+    Attributes
+    ----------
+    redundant : bool
+        Whether one column repeats another and the shortest solution is wanted.
+    """
+
+    n: int
+    k: int
+    m: int
+    real: type = np.float64
+    centered: bool = True
+    weighted: bool = False
+    ridge: float = 0.0
+    redundant: bool = False
+
+    def answer(self) -> list[np.ndarray]:
+        """All that the engine gives for them."""
+        rng = np.random.default_rng(self.n)
+        x = rng.normal(3, 1, (self.n, self.k)).astype(self.real)
+        if self.redundant:
+            x[:, -1] = x[:, 0] - x[:, 1]
+        y = (x.sum(-1, keepdims=True) + rng.normal(size=(self.n, self.m))).astype(self.real)
+        y[1, 0], y[:, 1] = np.nan, x[:, 0]
+        weights = rng.uniform(0.5, 2, self.n) if self.weighted else None
+        if self.weighted:
+            weights[::7] = 0
+        design = cpu.moments_batch(
+            x[None],
+            np.empty((1, self.n, 0)),
+            None if weights is None else weights[None],
+            np.zeros(1, np.int64),
+            centered=self.centered,
+            drop=False,
+            precise=True,
+            space=Workspace(),
+        ).reshape(())
+        ridge = np.array(self.ridge)
+        factored = cpu.factor_design(design, ridge, singular="min_norm")
+        plain = replace(design, low=None, units=None, precise=False)
+        with mock.patch.multiple(launches, _GRID=1):
+            moments, solution, rejected = Cuda(0).fit_shared(
+                x, y, weights, plain, factored, ridge, tol=1e-10, singular="min_norm"
+            )
+        found = []
+        moments.map(found.append)
+        solution.map(found.append)
+        return [*found, device.download(rejected)]
+
+
 SCENES = (
     Scene(20, 3, 1, 9, ridge=1.0),
     Scene(20, 2, 2, 35, drop=True, crowded=True),
@@ -101,6 +155,11 @@ SCENES = (
     Scene(20, 3, 70, 2),
     Scene(40, 33, 2, 2, by_library=True),
     Scene(40, 33, 0, 2, centered=False, by_library=True),
+    Responses(40, 3, 70, weighted=True),
+    Responses(20, 9, 10, np.float32, ridge=1.0),
+    Responses(30, 20, 10, redundant=True),
+    Responses(60, 40, 10, centered=False, redundant=True),
+    Responses(4100, 3, 10, weighted=True),
 )
 
 

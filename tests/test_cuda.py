@@ -26,19 +26,9 @@ def fit_both(data: Data, **options) -> tuple[gpuols.Result, gpuols.Result]:
     return gpuols.fit(X, y, weights=weights, device="cuda", **options), expected
 
 
-def is_wide(case: Case) -> bool:
-    """Whether the case is one design with several responses as columns, and nothing left out."""
-    X, y, weights = case.data()
-    columns = X.ndim == y.ndim == 2 and y.shape[-1] > 1
-    one = weights is None or weights.ndim == 1
-    return columns and one and case.options.get("missing") != "drop"
-
-
 @in_order
 @every_case
 def test_every_case_on_the_device_is_answered_there(case):
-    if is_wide(case):
-        return
     X, y, weights = case.data()
     expected = gpuols.fit(X, y, weights=weights, **case.options)
     given = [upload(array) for array in (X, y, weights)]
@@ -49,10 +39,6 @@ def test_every_case_on_the_device_is_answered_there(case):
 
 @every_case
 def test_every_case_is_answered_as_by_the_cpu(case):
-    if is_wide(case):
-        with pytest.raises(DeviceError, match=r"one design with many responses.*X\[None\], Y\.T"):
-            fit_both(case.data(), **case.options)
-        return
     found, expected = fit_both(case.data(), **case.options)
     assert disagreements(found, expected) == []
 

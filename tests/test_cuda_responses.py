@@ -11,7 +11,6 @@ from problems import CASES
 import gpuols
 from gpuols import DeviceError, Status
 from gpuols.engines import device, launches
-from gpuols.problems import shared
 
 machine, pretended = machines.machine, machines.pretended
 pytestmark = [pytest.mark.usefixtures("machine"), in_order]
@@ -28,18 +27,11 @@ def serves(case: Case) -> bool:
 
 SHARED = [case for case in CASES if case.data()[0].size and serves(case)]
 VARIANTS = (
-    {},
     {"solver": "cholesky"},
     {"solver": "accurate"},
     {"singular": "min_norm"},
     {"singular": "nan"},
 )
-
-
-@pytest.fixture
-def however_few(monkeypatch):
-    """Every number of responses is enough for these kernels."""
-    monkeypatch.setattr(shared, "_FEW", -1)
 
 
 def fit_both(data, **options):
@@ -48,24 +40,12 @@ def fit_both(data, **options):
     return gpuols.fit(X, y, weights=weights, device="cuda", **options), expected
 
 
-@pytest.mark.usefixtures("however_few")
 @pytest.mark.parametrize("case", SHARED, ids=lambda case: case.name)
 def test_every_case_is_answered_as_by_the_cpu(case):
     for variant in VARIANTS:
         if case.options.keys() & variant.keys():
             continue
         assert disagreements(*fit_both(case.data(), **case.options, **variant)) == [], variant
-
-
-@pytest.mark.usefixtures("however_few")
-@pytest.mark.parametrize("case", SHARED, ids=lambda case: case.name)
-def test_every_case_on_the_device_is_answered_there(case):
-    X, y, weights = case.data()
-    expected = gpuols.fit(X, y, weights=weights, **case.options)
-    given = [upload(array) for array in (X, y, weights)]
-    found = gpuols.fit(given[0], given[1], weights=given[2], **case.options)
-    assert (found.kind, found.place) == ("cupy", "cuda:0")
-    assert disagreements(found, expected) == []
 
 
 def test_the_table_has_cases_of_every_kind(pretended):
@@ -174,13 +154,6 @@ def test_columns_with_units_are_left_to_the_cpu(pretended):
     assert len(pretended.launches) == before
 
 
-def test_few_responses_are_columns_of_the_gram_matrix(pretended):
-    data = Case("few", gauss(40, 4, (), 8)).data()
-    before = len(pretended.launches)
-    assert disagreements(*fit_both(data)) == []
-    assert [name for name, *_ in pretended.launches[before:]] == ["fit_batch"]
-
-
 def test_moments_are_those_of_the_cpu():
     X, y, _ = Case("moments", gauss(40, 4, (), 12)).data()
     found = gpuols.moments(X, y, device="cuda", add_intercept=True)
@@ -212,7 +185,10 @@ def test_out_of_memory_halves_the_chunk_and_goes_on(pretended):
 
 @pytest.mark.parametrize(
     ("room", "words"),
-    [(2**13, r"a design of 5,000 rows and 4 columns.*cuda:0"), (190_000, r"one regression of 5,000")],
+    [
+        (2**13, r"a design of 5,000 rows and 4 columns.*cuda:0"),
+        (190_000, r"one regression of 5,000"),
+    ],
 )
 def test_what_the_device_does_not_hold_is_an_error(pretended, room, words):
     X, y, _ = Case("too large", gauss(5000, 4, (), 12)).data()

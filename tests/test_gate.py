@@ -14,6 +14,7 @@ from emulator import standin
 from gate import nvrtc, table, toys
 from gate.variants import ARCHS, variants
 
+import gpuols
 from gpuols.engines import device
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.kernels import Kernel
@@ -51,6 +52,8 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
             weights, ridge = np.zeros((1, n)) if weighted else None, np.array([penalty])
             given = {"centered": True, "drop": drop, "tol": 1e-10}
             Cuda(0).fit_batch(x, y, weights, (1,), ridge, **given)
+        for n, k, real in product((1, 5000), (1, 16, 32, 40), (np.float32, np.float64)):
+            gpuols.fit(np.zeros((n, k), real), np.zeros((n, 9), real), device="cuda")
     assert launched == listed - {Kernel("probe")}
 
 

@@ -33,17 +33,9 @@ from gpuols.problems.pipeline import (
 from gpuols.refined import Refined
 from gpuols.rows import Rows
 
-_FEW = 8  # responses
-
 
 def applies(rows: Rows, job: Job) -> bool:
-    """Whether the rows are one design with one weighting, one penalty and many responses.
-
-    Few responses on a device are better served as further columns of the Gram matrix.
-    """
-    count = math.prod(rows.lead) if rows.single else rows.m
-    if job.engine.fit_shared is not None and count <= _FEW:
-        return False
+    """Whether the rows are one design with one weighting, one penalty and many responses."""
     one_design = math.prod(rows.x.shape[:-2]) == 1
     one_weighting = rows.weights is None or math.prod(rows.weights.shape[:-1]) == 1
     one_penalty = job.ridge is None or not any(job.ridge.strides)

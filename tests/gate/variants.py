@@ -32,7 +32,7 @@ class Variant(NamedTuple):
     wanted: tuple[Mapping[int, str], ...] = ()
 
 
-_WANTED = dict.fromkeys(("fit_batch", "gram", "panel"), (TENSOR_CORES,))
+_WANTED = dict.fromkeys(("fit_batch", "gram", "panel", "responses"), (TENSOR_CORES,))
 
 
 def variants() -> list[Variant]:
