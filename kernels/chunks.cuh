@@ -2,14 +2,8 @@
 
 #ifndef GPUOLS_CHUNKS_CUH
 #define GPUOLS_CHUNKS_CUH
+#include "doubledouble.cuh"
 #include "moments.cuh"
-
-// a + b = sum + rest, exactly.
-__device__ __forceinline__ double two_sum(double a, double b, double& rest) {
-    const double sum = __dadd_rn(a, b), other = __dsub_rn(sum, a);
-    rest = __dadd_rn(__dsub_rn(a, __dsub_rn(sum, other)), __dsub_rn(b, other));
-    return sum;
-}
 
 // Adds the sums of chunks 1, 2, ... to those of chunk 0, compensated, so that however many there are
 // a sum errs by a rounding of its own only. All have the same anchor.

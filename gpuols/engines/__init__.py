@@ -26,6 +26,9 @@ class Engine(Protocol):
     fit_batch, fit_groups : callable or None
         Rows of a batch, or of groups, to moments and answers at once, as those of
         `gpuols.engines.cuda.Cuda`; None where solving follows on summing.
+    reduce_batch, reduce_groups : callable or None
+        Rows of some of them to moments in double-double at once; None where `moments_batch` and
+        `moments_groups` form them chunk by chunk.
     """
 
     @property
@@ -39,6 +42,14 @@ class Engine(Protocol):
     @property
     def fit_groups(self) -> Callable[..., Any] | None:
         """Rows of groups to answers at once."""
+
+    @property
+    def reduce_batch(self) -> Callable[..., Moments] | None:
+        """Rows to moments in double-double at once."""
+
+    @property
+    def reduce_groups(self) -> Callable[..., Moments] | None:
+        """Rows of groups to moments in double-double at once."""
 
     def check(self, problem: str) -> None:
         """Raise a DeviceError if the engine can't fit "shared" designs or "moments"."""

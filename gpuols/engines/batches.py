@@ -95,33 +95,13 @@ class Batch:
             return
         penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
         with self.outputs.part(self.shape, places) as out:
-            weights, where = self._mask(lot)
+            weights, where = mask_rows(self.shape, lot)
             rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
             rows += [lot.spans, lot.order]
             if self.shape.fused:
                 self._fit(rows, penalties, lot.count, out)
             else:
                 self._sum_and_solve(rows, penalties, lot, out)
-
-    def _mask(self, lot: Lot) -> tuple[Any, Any]:
-        """Weights, zero where a row is left out, and the rows for the anchors."""
-        shape, count, weights = self.shape, lot.count, lot.weights
-        if not shape.weighted:
-            return None, None
-        found = device.empty((lot.chunks,), np.int32)
-        effective = lot.effective
-        if shape.drop and effective is None:
-            effective = device.empty(lot.shape, np.float64)
-        sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
-        given = [*lot.tables, weights, *steps(weights, 2), lot.spans, lot.order]
-        given += [lot.owners, lot.starts, np.int32(shape.k), np.int32(shape.m), *sizes]
-        _start(launches.mask(shape), lot.chunks, [*given, effective, found])
-        if shape.drop:
-            weights = effective
-        where = device.empty((3, count), np.int64)
-        given = [weights, *steps(weights, 2), found, lot.spans, lot.starts, *sizes]
-        _start(launches.places(), count, [*given, where, np.int64(count)])
-        return weights, where
 
     def _fit(self, rows: list[Any], ridge: Any, count: int, out: list[Any]) -> None:
         shape = self.shape
@@ -134,7 +114,7 @@ class Batch:
             np.int32(shape.k),
             np.int32(shape.m),
         )
-        _start(launch, count, [*rows, ridge, *options, *sizes, *out])
+        start(launch, count, [*rows, ridge, *options, *sizes, *out])
 
     def _sum_and_solve(self, rows: list[Any], ridge: Any, lot: Lot, out: list[Any]) -> None:
         shape, count = self.shape, lot.count
@@ -142,7 +122,7 @@ class Batch:
         sums = device.empty((lot.chunks, shape.sums), np.float64)
         launch, each = launches.sums(shape)
         sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
-        _start(launch, lot.chunks * each, [*rows, lot.owners, lot.starts, *kind, *sizes, sums])
+        start(launch, lot.chunks * each, [*rows, lot.owners, lot.starts, *kind, *sizes, sums])
         launch, spills = launches.solve(shape, device.find(self.number).shared_bytes)
         spare = device.empty((count, shape.room), np.float64) if spills else None
         lengths = np.int64(shape.chunks), np.int64(count)
@@ -151,11 +131,33 @@ class Batch:
             scale = device.empty((count, shape.k), np.float64)
             factors = device.empty((count, shape.k, shape.k), np.float64)
             given = [sums, ridge, lot.starts, *kind, *lengths, scale, factors, out[0], out[-1]]
-            _start(launches.prepare(), count, given)
+            start(launches.prepare(), count, given)
             failed = libraries.factor(factors)
         given = [sums, ridge, lot.starts, np.float64(self.tol), *kind, *lengths]
-        _start(launch, count, [*given, spare, factors, failed, *out])
+        start(launch, count, [*given, spare, factors, failed, *out])
 
 
-def _start(launch: Launch, tasks: int, arguments: list[Any]) -> None:
+def mask_rows(shape: Shape, lot: Lot) -> tuple[Any, Any]:
+    """Weights, zero where a row is left out, and the rows for the anchors."""
+    count, weights = lot.count, lot.weights
+    if not shape.weighted:
+        return None, None
+    found = device.empty((lot.chunks,), np.int32)
+    effective = lot.effective
+    if shape.drop and effective is None:
+        effective = device.empty(lot.shape, np.float64)
+    sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
+    given = [*lot.tables, weights, *steps(weights, 2), lot.spans, lot.order]
+    given += [lot.owners, lot.starts, np.int32(shape.k), np.int32(shape.m), *sizes]
+    start(launches.mask(shape), lot.chunks, [*given, effective, found])
+    if shape.drop:
+        weights = effective
+    where = device.empty((3, count), np.int64)
+    given = [weights, *steps(weights, 2), found, lot.spans, lot.starts, *sizes]
+    start(launches.places(), count, [*given, where, np.int64(count)])
+    return weights, where
+
+
+def start(launch: Launch, tasks: int, arguments: list[Any]) -> None:
+    """Start a kernel with blocks enough for a number of tasks."""
     device.launch(launch.kernel, launch.grid(tasks), launch.block, arguments, launch.shared_bytes)

@@ -41,6 +41,8 @@ __all__ = [
     "moments_groups",
     "moments_masked",
     "moments_shared",
+    "reduce_batch",
+    "reduce_groups",
     "run",
     "solve",
     "unscaled_covariance",
@@ -50,6 +52,8 @@ NAME = "cpu:numpy"
 
 # Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
 fit_batch = fit_groups = None
+# They are summed so in double-double, too.
+reduce_batch = reduce_groups = None
 
 
 def check(problem: str) -> None:

@@ -182,6 +182,27 @@ def steps(table: Any, axes: int) -> list[np.int64]:
     return [np.int64(0)] * (axes - len(found)) + found
 
 
+def shape_of(number: int, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
+    """Shape of the regressions of tables (..., n, k), (..., n, m) and weights or None.
+
+    Raises
+    ------
+    DeviceError
+        If they have more columns than the kernels of device `number` can number.
+    """
+    real = "float" if x.dtype == y.dtype == np.float32 else "double"
+    n, k, m = x.shape[-2], x.shape[-1], y.shape[-1]
+    shape = Shape(n, k, m, real, centered, weights is not None or drop, drop)
+    if not shape.countable:
+        raise DeviceError(
+            "device",
+            f"cuda:{number} for {k:,} columns and {m:,} responses",
+            "at most 2**30 products of them",
+            'fit fewer responses at a time, or use device="cpu"',
+        )
+    return shape
+
+
 def too_large(shape: Shape, number: int) -> DeviceError:
     """Error of a device whose memory does not hold one regression."""
     return DeviceError(
