@@ -119,12 +119,11 @@ def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None
 
 
 def _engine_of(answer: Answer, job: Job) -> str:
-    """What ran: a second look is the CPU's work, too."""
-    if job.engine.fit_batch is None:
+    """What ran: answers in double-double are the CPU's work, too."""
+    closely = answer.refined is not None or job.options.solver == "accurate"
+    if job.engine.fit_batch is None or not closely:
         return job.engine.NAME
-    if job.options.solver == "accurate":
-        return cpu.NAME
-    return job.engine.NAME if answer.refined is None else f"{job.engine.NAME}+{cpu.NAME}"
+    return f"{job.engine.NAME}+{cpu.NAME}"
 
 
 def _refuse_deficient(result: Result) -> None:

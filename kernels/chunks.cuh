@@ -2,14 +2,8 @@
 
 #ifndef GPUOLS_CHUNKS_CUH
 #define GPUOLS_CHUNKS_CUH
+#include "doubledouble.cuh"
 #include "moments.cuh"
-
-// a + b = sum + rest, exactly.
-__device__ __forceinline__ double two_sum(double a, double b, double& rest) {
-    const double sum = __dadd_rn(a, b), other = __dsub_rn(sum, a);
-    rest = __dadd_rn(__dsub_rn(a, __dsub_rn(sum, other)), __dsub_rn(b, other));
-    return sum;
-}
 
 // The sum of numbers of several chunks that lie `apart` doubles from each other, compensated, so that
 // however many there are it errs by a rounding of its own only.

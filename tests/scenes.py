@@ -34,6 +34,8 @@ class Scene(NamedTuple):
         Whether a block takes as many regressions at a time as it can.
     by_library : bool
         Whether cuSOLVER factors, however few columns there are.
+    precise : bool
+        Whether rows are only summed, in double-double.
     """
 
     n: int
@@ -48,24 +50,29 @@ class Scene(NamedTuple):
     ridge: float = 0.0
     crowded: bool = False
     by_library: bool = False
+    precise: bool = False
 
     def answer(self) -> list[np.ndarray]:
         """All that the engine gives for it."""
         x, y, weights = self._data()
+        kind = {"centered": self.centered, "drop": self.drop}
         limits = {"_GRID": 1}
         if self.crowded:
             limits["_ROUNDS"] = 0
         if self.by_library:
             limits["_WIDEST_BLOCK"] = 0
         with mock.patch.multiple(launches, **limits):
+            if self.precise:
+                places = np.arange(self.count)
+                moments = Cuda(0).reduce_batch((x, y, weights), (self.count,), places, **kind)
+                return [*vars(moments.low).values(), moments.raw]
             moments, solution, rejected = Cuda(0).fit_batch(
                 x,
                 y,
                 weights,
                 (self.count,),
                 np.full(self.count, self.ridge),
-                centered=self.centered,
-                drop=self.drop,
+                **kind,
                 tol=1e-10,
             )
         found = []
@@ -86,6 +93,9 @@ class Scene(NamedTuple):
             y[0, -1] = np.nan
             x[1, :, -1] = x[1, :, 0]
             weights[2] = 0
+        if self.precise:
+            x[1, ::2] -= 1e3  # about a mean that is far from any row
+            weights[0, 0] = 1e-310
         return x, y, weights if self.weighted else None
 
 
@@ -133,7 +143,7 @@ class Responses(NamedTuple):
         plain = replace(design, low=None, units=None, precise=False)
         with mock.patch.multiple(launches, _GRID=1):
             moments, solution, rejected = Cuda(0).fit_shared(
-                x, y, weights, plain, factored, ridge, tol=1e-10, singular="min_norm"
+                x, weights, y, plain, factored, ridge, tol=1e-10, singular="min_norm"
             )
         found = []
         moments.map(found.append)
@@ -160,6 +170,9 @@ SCENES = (
     Responses(30, 20, 10, redundant=True),
     Responses(60, 40, 10, centered=False, redundant=True),
     Responses(4100, 3, 10, weighted=True),
+    Scene(20, 5, 2, 3, weighted=True, strange=True, precise=True),
+    Scene(4100, 5, 1, 2, weighted=True, precise=True),
+    Scene(40, 1, 5, 2, np.float32, precise=True),
 )
 
 

@@ -97,33 +97,13 @@ class Batch:
             return
         penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
         with self.outputs.part(places) as out:
-            weights, where = self._mask(lot)
+            weights, where = mask_rows(self.shape, lot)
             rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
             rows += [lot.spans, lot.order]
             if self.shape.fused:
                 self._fit(rows, penalties, lot.count, out)
             else:
                 self._sum_and_solve(rows, penalties, lot, out)
-
-    def _mask(self, lot: Lot) -> tuple[Any, Any]:
-        """Weights, zero where a row is left out, and the rows for the anchors."""
-        shape, count, weights = self.shape, lot.count, lot.weights
-        if not shape.weighted:
-            return None, None
-        found = device.empty((lot.chunks,), np.int32)
-        effective = lot.effective
-        if shape.drop and effective is None:
-            effective = device.empty(lot.shape, np.float64)
-        sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
-        given = [*lot.tables, weights, *steps(weights, 2), lot.spans, lot.order]
-        given += [lot.owners, lot.starts, np.int32(shape.k), np.int32(shape.m), *sizes]
-        start(launches.mask(shape), lot.chunks, [*given, effective, found])
-        if shape.drop:
-            weights = effective
-        where = device.empty((3, count), np.int64)
-        given = [weights, *steps(weights, 2), found, lot.spans, lot.starts, *sizes]
-        start(launches.places(), count, [*given, where, np.int64(count)])
-        return weights, where
 
     def _fit(self, rows: list[Any], ridge: Any, count: int, out: list[Any]) -> None:
         shape = self.shape
@@ -159,8 +139,29 @@ class Batch:
         start(launch, count, [*given, spare, factors, failed, *out])
 
 
+def mask_rows(shape: Shape, lot: Lot) -> tuple[Any, Any]:
+    """Weights, zero where a row is left out, and the rows for the anchors."""
+    count, weights = lot.count, lot.weights
+    if not shape.weighted:
+        return None, None
+    found = device.empty((lot.chunks,), np.int32)
+    effective = lot.effective
+    if shape.drop and effective is None:
+        effective = device.empty(lot.shape, np.float64)
+    sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
+    given = [*lot.tables, weights, *steps(weights, 2), lot.spans, lot.order]
+    given += [lot.owners, lot.starts, np.int32(shape.k), np.int32(shape.m), *sizes]
+    start(launches.mask(shape), lot.chunks, [*given, effective, found])
+    if shape.drop:
+        weights = effective
+    where = device.empty((3, count), np.int64)
+    given = [weights, *steps(weights, 2), found, lot.spans, lot.starts, *sizes]
+    start(launches.places(), count, [*given, where, np.int64(count)])
+    return weights, where
+
+
 def start(launch: Launch, tasks: int, arguments: list[Any]) -> None:
-    """Start a kernel for a number of tasks."""
+    """Start a kernel with blocks enough for a number of tasks."""
     device.launch(launch.kernel, launch.grid(tasks), launch.block, arguments, launch.shared_bytes)
 
 

@@ -42,6 +42,8 @@ __all__ = [
     "moments_groups",
     "moments_masked",
     "moments_shared",
+    "reduce_batch",
+    "reduce_groups",
     "run",
     "solve",
     "unscaled_covariance",
@@ -51,6 +53,8 @@ NAME = "cpu:numpy"
 
 # Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
 fit_batch = fit_groups = fit_shared = None
+# They are summed so in double-double, too.
+reduce_batch = reduce_groups = None
 
 
 def check_moments() -> None:

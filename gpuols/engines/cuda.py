@@ -6,7 +6,8 @@ of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fi
 and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
 batch of their rows would have.
-What is to be done in double-double is done by the NumPy engine.
+Rows are summed in double-double here, too (`precision`); those sums, and residuals, are the NumPy
+engine's work.
 """
 
 import math
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines import cpu, device
+from gpuols.engines import cpu, device, precision
 from gpuols.engines.batches import Batch, Report, counted
 from gpuols.engines.design import Design
 from gpuols.engines.fitted import Looks
 from gpuols.engines.kernels import Kernel
-from gpuols.engines.launches import Shape, real_of
-from gpuols.engines.lots import lines
+from gpuols.engines.launches import Shape
+from gpuols.engines.lots import lines, shape_of
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.pieces import classes, pieces
 from gpuols.engines.responses import Responses
@@ -117,7 +118,7 @@ class Cuda:
             On the device: how many regressions call for a closer look.
         """
         count = math.prod(lead)
-        shape = self._shape(x, y, weights, centered=centered, drop=drop)
+        shape = shape_of(self.number, x, y, weights, centered=centered, drop=drop)
         tables = [
             table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
             for table, inner in ((x, 2), (y, 2), (weights, 1))
@@ -172,7 +173,8 @@ class Cuda:
         """
         each = range(y.shape[1]) if apart else (None,)
         total, on_host = len(grouping.counts) * len(each), place_of(x) == CPU
-        shape = self._shape(x, y[:, :1] if apart else y, weights, centered=centered, drop=drop)
+        own = y[:, :1] if apart else y
+        shape = shape_of(self.number, x, own, weights, centered=centered, drop=drop)
         told = counted(report, total)
         with device.on(self.number):
             outputs = self._room(shape, total, on_host)
@@ -191,8 +193,8 @@ class Cuda:
     def fit_shared(
         self,
         x: Any,
+        weights: Any,
         y: Any,
-        weights: NDArray[Any] | None,
         design: Moments,
         factored: Design,
         ridge: NDArray[np.float64],
@@ -208,10 +210,10 @@ class Cuda:
         ----------
         x : (n, k)
             Regressors, on this device or in host memory.
-        y : (n, m)
-            Responses, likewise.
         weights : (n,) or None
-            Inverse variances, in host memory.
+            Inverse variances, where x is.
+        y : (n, m)
+            Responses, where x is.
         design : Moments
             Of x alone, L = (), m = 0, in double.
         factored : Design
@@ -231,22 +233,20 @@ class Cuda:
         alone = cpu.solve(design, ridge, tol=tol, singular=singular, design=factored)
         told = counted(report, y.shape[1])
         with device.on(self.number):
-            responses = Responses.on(self.number, x, y, weights, design, factored, singular)
+            responses = Responses.on(self.number, x, weights, y, design, factored, singular)
             for number in responses.answer(tol, batch_size):
                 told(number)
             return responses.moments(design), responses.solution(alone), responses.rejected
 
-    def _shape(self, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
-        n, k, m = x.shape[-2], x.shape[-1], y.shape[-1]
-        shape = Shape(n, k, m, real_of(x, y), centered, weights is not None or drop, drop)
-        if not shape.countable:
-            raise DeviceError(
-                "device",
-                f"{self.NAME} for {k:,} columns and {m:,} responses",
-                "at most 2**31 products of them",
-                'fit fewer responses at a time, or use device="cpu"',
-            )
-        return shape
+    def reduce_batch(self, *rows: Any, **options: Any) -> Moments:
+        """Moments in double-double of some regressions of a batch, as `precision.sum_batch`."""
+        with device.on(self.number):
+            return precision.sum_batch(self.number, *rows, **options)
+
+    def reduce_groups(self, *rows: Any, **options: Any) -> Moments:
+        """Moments in double-double of some groups of a table, as `precision.sum_groups`."""
+        with device.on(self.number):
+            return precision.sum_groups(self.number, *rows, **options)
 
     def _room(self, shape: Shape, count: int, on_host: bool) -> Outputs:
         try:

@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from gpuols.engines.dealing import lanes_of
 from gpuols.engines.kernels import Kernel
 
 CHUNK = 4096  # rows, as in kernels/moments.cuh
 PANEL = 64  # columns, as in kernels/panel.cu
+_FEW = 4  # columns, PANEL of kernels/dealing.cuh
 _WIDEST_GRAM = 32  # columns of which a warp can hold all products
 ALONE = 256  # rows of a regression that one warp sums alone
-_WARPS = 8
+_WARP, _WARPS = 32, 8
 _ROUNDS = 16  # of blocks for each multiprocessor, at least, where there are regressions enough
 _WIDEST_WARP = 31  # columns that a warp solves; above, a block does
 _WIDEST_BLOCK = 128  # columns that a block factors; above, cuSOLVER does
 _GRID = _MOST = 2**31 - 1
 
 # Threads of a block.
-FIT, GRAM, PANEL_BLOCK, SOLVE, MASK, RESPONSES = 256, 256, 128, 128, 256, 128
+FIT, GRAM, PANEL_BLOCK, SOLVE, MASK, DEAL, RESPONSES = 256, 256, 128, 128, 256, 128, 128
 EACH = 64  # responses of a block
 
 
@@ -104,15 +106,19 @@ class Shape:
         )
 
     @property
+    def precise_sums(self) -> int:
+        """The same in double-double, as in kernels/dealing.cuh."""
+        return 2 * self.sums + 2
+
+    @property
     def pairs(self) -> int:
         """Pairs of panels of columns; those of responses alone have no products with each other."""
-        own, panels = -(-self.k // PANEL), -(-self.columns // PANEL)
-        return own * (own + 1) // 2 + (panels - own) * (own + 1)
+        return _pairs(self.k, self.columns, PANEL)
 
     @property
     def countable(self) -> bool:
         """Whether the kernels can number what they keep of a regression."""
-        return max(self.sums, self.moments, self.pairs) <= _MOST
+        return max(self.precise_sums, self.moments, self.pairs) <= _MOST
 
     @property
     def tiles(self) -> int:
@@ -220,6 +226,26 @@ def places() -> Launch:
     return Launch(Kernel("places"), MASK, round=MASK // 32)
 
 
+def anchors(shape: Shape) -> Launch:
+    """Rows to the points about which they are first summed in double-double."""
+    return Launch(Kernel("anchors", (("real", shape.real),)), MASK, round=MASK)
+
+
+def precise_sums(shape: Shape) -> list[tuple[Launch, int]]:
+    """Rows to the sums of chunks in double-double, and the tasks that each chunk gives."""
+    teams = DEAL // min(lanes_of(shape.n), _WARP)
+    tasks = -(-shape.columns // _FEW), _pairs(shape.k, shape.columns, _FEW)
+    return [
+        (Launch(Kernel(name, _rows(shape)), DEAL, round=teams), number)
+        for name, number in zip(("margins", "products"), tasks, strict=True)
+    ]
+
+
+def settle() -> Launch:
+    """Sums of chunks in double-double to moments."""
+    return Launch(Kernel("settle"), DEAL)
+
+
 def every_kernel() -> list[Kernel]:
     """All kernels that some batch asks for, each once."""
     found: dict[Kernel, None] = {}
@@ -237,11 +263,19 @@ def every_kernel() -> list[Kernel]:
 
 
 def _kernels_of(shape: Shape) -> list[Kernel]:
-    masks = [mask(shape), places()] if shape.weighted else []
+    launches = [mask(shape), places()] if shape.weighted else []
+    launches += [anchors(shape), *(launch for launch, _ in precise_sums(shape)), settle()]
     if shape.fused:
-        return [launch.kernel for launch in (*masks, fit_batch(shape, 1, 1, 0))]
-    launches = *masks, sums(shape)[0], prepare(), solve(shape, 0)[0]
+        launches.append(fit_batch(shape, 1, 1, 0))
+    else:
+        launches += [sums(shape)[0], prepare(), solve(shape, 0)[0]]
     return [launch.kernel for launch in launches]
+
+
+def _pairs(k: int, columns: int, panel: int) -> int:
+    """Pairs of panels, those of responses alone paired with those of X and with themselves."""
+    own, panels = -(-k // panel), -(-columns // panel)
+    return own * (own + 1) // 2 + (panels - own) * (own + 1)
 
 
 def _shared(shape: Shape, round: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import device
-from gpuols.engines.launches import CHUNK, Shape
+from gpuols.engines.launches import CHUNK, Shape, real_of
 from gpuols.errors import DeviceError
 
 
@@ -180,6 +180,26 @@ def steps(table: Any, axes: int) -> list[np.int64]:
     """Strides in elements over regressions, rows and columns; none of what is not there."""
     found = [] if table is None else [np.int64(step // table.itemsize) for step in table.strides]
     return [np.int64(0)] * (axes - len(found)) + found
+
+
+def shape_of(number: int, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
+    """Shape of the regressions of tables (..., n, k), (..., n, m) and weights or None.
+
+    Raises
+    ------
+    DeviceError
+        If they have more columns than the kernels of device `number` can number.
+    """
+    n, k, m = x.shape[-2], x.shape[-1], y.shape[-1]
+    shape = Shape(n, k, m, real_of(x, y), centered, weights is not None or drop, drop)
+    if not shape.countable:
+        raise DeviceError(
+            "device",
+            f"cuda:{number} for {k:,} columns and {m:,} responses",
+            "at most 2**30 products of them",
+            'fit fewer responses at a time, or use device="cpu"',
+        )
+    return shape
 
 
 def too_large(shape: Shape, number: int) -> DeviceError:

@@ -95,21 +95,7 @@ class Outputs:
 
     def moments(self, shape: Shape) -> Moments:
         """Moments, L = (B,); views."""
-        k, m, q = shape.k, shape.m, shape.columns
-        sizes = (), (), (), (q,), (q,), (q,), (k, k), (k, m), (m,)
-        nobs, sumw, sum_log_w, anchor, mean, raw, sxx, sxy, syy = _cut(self.numbers, sizes)
-        return Moments(
-            nobs=nobs,
-            sumw=sumw,
-            sum_log_w=sum_log_w,
-            anchor=anchor,
-            mean=mean,
-            sxx=sxx,
-            sxy=sxy,
-            syy=syy,
-            raw=raw,
-            centered=shape.centered,
-        )
+        return moments_from(self.numbers, shape)
 
     def solution(self, shape: Shape) -> Solution:
         """Answers, L = (B,); views, but of rank and precise."""
@@ -127,6 +113,25 @@ class Outputs:
             status=to_first(self.status),
             precise=zeros((self.count, m), bool),
         )
+
+
+def moments_from(numbers: Any, shape: Shape) -> Moments:
+    """Moments, L = (B,), that kernels have written to an array (moments, B); views."""
+    k, m, q = shape.k, shape.m, shape.columns
+    sizes = (), (), (), (q,), (q,), (q,), (k, k), (k, m), (m,)
+    nobs, sumw, sum_log_w, anchor, mean, raw, sxx, sxy, syy = _cut(numbers, sizes)
+    return Moments(
+        nobs=nobs,
+        sumw=sumw,
+        sum_log_w=sum_log_w,
+        anchor=anchor,
+        mean=mean,
+        sxx=sxx,
+        sxy=sxy,
+        syy=syy,
+        raw=raw,
+        centered=shape.centered,
+    )
 
 
 def _cut(block: Any, sizes: Iterable[tuple[int, ...]]) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from gpuols.engines.lots import ready, steps, too_large
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.premise import Premise
 from gpuols.engines.solution import Solution
+from gpuols.engines.transfer import to_host
 from gpuols.errors import DeviceError
 from gpuols.moments import Moments
 
@@ -61,8 +62,8 @@ class Responses:
         cls,
         number: int,
         x: Any,
+        weights: Any,
         y: Any,
-        weights: NDArray[Any] | None,
         design: Moments,
         factored: Design,
         singular: str,
@@ -79,7 +80,7 @@ class Responses:
                 ready(x, shape, True),
                 y,
                 ready(weights, shape, False),
-                None if weights is None else device.upload(_anchor_rows(weights)),
+                None if weights is None else device.upload(_anchor_rows(to_host(weights))),
                 replace(found, numbers=device.upload(found.numbers)),
                 Outputs.empty(entries, m, on_host=on_host),
             )

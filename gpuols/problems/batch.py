@@ -50,7 +50,7 @@ def answer(rows: Rows, job: Job) -> Answer:
     drop, apart = job.options.missing == "drop", keeps_apart(rows, job.options)
     if apart:
         rows = rows.by_response()
-    at_once = job.engine.fit_batch
+    at_once, closely = job.engine.fit_batch, job.engine.reduce_batch
     if not drop and shared.applies(rows, job):
         return shared.answer(rows, job)
     count, size = math.prod(rows.lead), job.options.batch_size
@@ -62,6 +62,8 @@ def answer(rows: Rows, job: Job) -> Answer:
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
+        if places is not None and closely is not None and not fitted:
+            return [(slice(0, len(places)), partial(reduce_at_once, places))]
         number = count if places is None else len(places)
         spans = plan.reading(number, n=rows.n, columns=rows.k + rows.m, batch_size=size)
         if places is None:
@@ -79,6 +81,11 @@ def answer(rows: Rows, job: Job) -> Answer:
         return job.engine.moments_batch(
             x, y, weights, which, **kind, precise=precise, fitted=fitted, space=space
         )
+
+    def reduce_at_once(which: NDArray[np.int64], _: Workspace) -> Moments:
+        assert closely is not None
+        tables = rows.x, rows.y, rows.weights
+        return closely(tables, rows.lead, which, batch_size=size, **kind)
 
     def fit_all(report: plan.Report | None) -> tuple[Moments, Solution, Any]:
         assert at_once is not None

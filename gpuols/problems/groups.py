@@ -52,9 +52,11 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     )
     options = job.options
     kind: dict[str, Any] = {"centered": options.add_intercept, "drop": options.missing == "drop"}
-    at_once = job.engine.fit_groups
+    at_once, closely = job.engine.fit_groups, job.engine.reduce_groups
 
     def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
+        if places is not None and closely is not None and not fitted:
+            return [(slice(0, len(places)), partial(reduce_at_once, places))]
         every = np.arange(len(counts)) if places is None else places
 
         def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
@@ -74,6 +76,11 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
 
         chunks = _same_size(counts[every], rows.k + m, options.batch_size)
         return [(some, partial(reduce_rows, some)) for some in chunks]
+
+    def reduce_at_once(which: NDArray[np.int64], _: Workspace) -> Moments:
+        assert closely is not None
+        tables = rows.x, rows.y, rows.weights
+        return closely(tables, grouping, which, apart=apart, batch_size=options.batch_size, **kind)
 
     def fit_all(report: plan.Report | None) -> Any:
         assert at_once is not None

@@ -9,7 +9,7 @@ are in registers; the design and second looks are the NumPy engine's work.
 
 import math
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,7 @@ class _Columns:
     """Responses y (n, m) on one design x (n, k), L = (), in host memory or on a device."""
 
     def __init__(self, x: Any, y: Any, weights: Any, job: Job) -> None:
-        self.given, self.y, self.job = x, y, job
-        self.x, self.weights = to_host(x), None if weights is None else to_host(weights)
+        self.given, self.y, self.job = (x, weights), y, job
         self.remote = None if place_of(y) == CPU else Fetched(y.T, y.shape[1:])
         solver, singular = job.options.solver, job.options.singular
         closely = solver == "accurate" or (solver == "auto" and job.ridge is not None)
@@ -98,6 +97,12 @@ class _Columns:
             self.factored = factored
         units = self.design.units
         self.only_closely = solver == "accurate" or (units is not None and bool(units.any()))
+
+    @cached_property
+    def table(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """The design and the weights in host memory."""
+        x, weights = self.given
+        return to_host(x), None if weights is None else to_host(weights)
 
     def answer(self) -> Answer:
         """Moments and answers of all responses."""
@@ -132,9 +137,8 @@ class _Columns:
         ridge = np.zeros(()) if job.ridge is None else job.ridge
         factored = self.factored or job.engine.factor_design(plain, ridge)
         moments, solution, calls = job.engine.fit_shared(
-            self.given,
+            *self.given,
             self.y,
-            self.weights,
             plain,
             factored,
             ridge,
@@ -152,15 +156,16 @@ class _Columns:
         report: plan.Report | None = None,
     ) -> tuple[Moments, Solution | None]:
         """Moments and answers of some responses, in double-double where the design is."""
-        m, (n, k), job = len(columns), self.x.shape, self.job
+        m, (n, k), job = len(columns), self.given[0].shape, self.job
+        x, weights = self.table
         moments = design.with_responses(m)
         solution = None if job.ridge is None else Solution.empty_shared(k + design.centered, m)
 
         def work(span: slice, space: Workspace) -> int:
             part = job.engine.moments_shared(
-                self.x,
+                x,
                 self._responses(columns, span),
-                self.weights,
+                weights,
                 design,
                 precise=design.precise,
                 space=space,
@@ -185,12 +190,12 @@ class _Columns:
         """Replace answers whose residuals are less than rounding leaves of the responses."""
         job = self.job
         assert job.ridge is not None
-        ridge, tol = job.ridge, job.options.tol
+        ridge, tol, (x, weights) = job.ridge, job.options.tol, self.table
 
         def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
             own = self._responses(columns[again], slice(0, len(again)))
             return job.engine.moments_shared(
-                self.x, own, self.weights, self.design, precise=True, fitted=fitted, space=space
+                x, own, weights, self.design, precise=True, fitted=fitted, space=space
             )
 
         def solve(_: NDArray[np.int64], fitted: Looks) -> Solution:
@@ -207,26 +212,29 @@ class _Columns:
         return np.asarray(self.y[:, _contiguous(columns, span)])
 
     def _reduce_design(self, precise: bool) -> Moments:
-        """Moments of X alone, L = (), m = 0."""
-        found: list[Moments] = []
+        """Moments of X alone, L = (), m = 0, in host memory."""
+        engine, found = self.job.engine, list[Moments]()
+        kind: dict[str, Any] = {"centered": self.job.options.add_intercept, "drop": False}
 
         def work(which: slice, space: Workspace) -> int:
-            found.append(
-                self.job.engine.moments_batch(
-                    self.x[None],
-                    np.empty((1, len(self.x), 0)),
-                    None if self.weights is None else self.weights[None],
-                    which,
-                    centered=self.job.options.add_intercept,
-                    drop=False,
-                    precise=precise,
-                    space=space,
-                )
-            )
+            tables = _as_batch(*self.table)
+            found.append(engine.moments_batch(*tables, which, precise=precise, space=space, **kind))
             return 0
 
-        self.job.engine.run([slice(0, 1)], work)
-        return found[0].reshape(())
+        if engine.fit_batch is None or not self.given[0].shape[1]:
+            engine.run([slice(0, 1)], work)
+        elif engine.reduce_batch is not None and precise:
+            one = np.zeros(1, np.int64)
+            found.append(engine.reduce_batch(_as_batch(*self.given), (1,), one, **kind))
+        else:
+            tol, tables = self.job.options.tol, _as_batch(*self.given)
+            found.append(engine.fit_batch(*tables, (1,), np.zeros(1), tol=tol, **kind)[0])
+        return found[0].map(to_host).reshape(())
+
+
+def _as_batch(x: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """X, y and weights of a batch of one without responses."""
+    return x[None], x[None, :, :0], None if weights is None else weights[None]
 
 
 def _contiguous(columns: NDArray[np.int64], span: slice) -> Any:

@@ -1,0 +1,230 @@
+"""Sums in double-double on the device: those of the NumPy engine, to the bit."""
+
+from dataclasses import replace
+
+import machines
+import numpy as np
+import pytest
+from agreement import disagreements
+from case import Case, gauss
+from machines import in_order, upload
+from problems import CASES
+from test_cuda import is_wide
+
+import gpuols
+from gpuols import DeviceError
+from gpuols.engines import cpu, device, launches, precision
+from gpuols.engines.cuda import Cuda
+from gpuols.engines.workspace import Workspace
+from gpuols.sums import Low
+
+machine, pretended = machines.machine, machines.pretended
+pytestmark = pytest.mark.usefixtures("machine")
+
+NUMBERS = ("params", "bse", "ssr", "error_bound", "status", "rank")
+
+
+def rows(n, k, m=1, count=3, seed=0):
+    """Regressions, the last with an anchor far from its mean; weights, some of them zero."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(3.0, 1.0, (count, n, k)), rng.normal(size=(count, n, m))
+    weights = rng.uniform(0.5, 2.0, (count, n))
+    weights[:, 3::7] = 0.0
+    for place in {0, n // 2, n - 1} if n > 2 else ():
+        x[-1, place], y[-1, place] = 1e3, -1e4
+    return x, y, weights
+
+
+def sum_on_host(tables, places, **kind):
+    return cpu.moments_batch(*tables, places, precise=True, space=Workspace(), **kind)
+
+
+def assert_same_bits(found, expected):
+    for name in ("nobs", "sumw", "anchor", "mean", "raw", "sxx", "sxy", "syy", "units"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
+    for name in Low.__annotations__:
+        np.testing.assert_array_equal(getattr(found.low, name), getattr(expected.low, name), name)
+    np.testing.assert_allclose(found.sum_log_w, expected.sum_log_w, rtol=1e-12, atol=1e-12)
+    assert found.precise
+
+
+@in_order
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_case_has_the_sums_of_the_cpu_and_so_its_answers(case):
+    if is_wide(case):
+        return
+    X, y, weights = case.data()
+    options = {
+        name: case.options[name] for name in ("add_intercept", "missing") & case.options.keys()
+    }
+    found, expected = (
+        gpuols.moments(X, y, weights=weights, solver="accurate", device=name, **options)
+        for name in ("cuda", "cpu")
+    )
+    assert_same_bits(found, expected)
+
+
+ROWS = (0, 1, 2, 15, 16, 31, 32, 63, 127, 200, 511, 512, 4095, 4096, 4097, 21000)
+
+
+@in_order
+@pytest.mark.parametrize("n", ROWS)
+def test_any_number_of_rows(n):
+    for k, m in ((3, 1), (0, 2)):
+        x, y, weights = rows(n, k, m)
+        for heavy in (None, weights):
+            kind = {"centered": heavy is None or n % 2 == 0, "drop": False}
+            found = Cuda(0).reduce_batch((x, y, heavy), (3,), np.arange(3), **kind)
+            assert_same_bits(found, sum_on_host((x, y, heavy), np.arange(3), **kind))
+
+
+@in_order
+@pytest.mark.parametrize(("k", "m"), [(4, 1), (5, 4), (1, 9), (13, 3), (33, 2), (64, 1)])
+def test_any_number_of_columns(k, m):
+    x, y, weights = rows(50, k, m)
+    for heavy in (None, weights):
+        found = Cuda(0).reduce_batch((x, y, heavy), (3,), np.arange(3), centered=True, drop=False)
+        expected = sum_on_host((x, y, heavy), np.arange(3), centered=True, drop=False)
+        assert_same_bits(found, expected)
+
+
+@in_order
+@pytest.mark.parametrize("there", [False, True], ids=["host", "device"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_are_read_wherever_they_lie(weighted, there):
+    x, y, weights = rows(70, 3, 2, count=12)
+    x[2, 5, 1], y[7, 6, 0], x[8, 4, 0] = np.nan, np.nan, np.inf
+    x, y = x.astype(np.float32)[:, ::-1].transpose(0, 2, 1).copy().transpose(0, 2, 1), y[:, ::-1]
+    heavy = weights[:1] if weighted else None
+    shaped = [a if a is None else a.reshape(-1, 3, *a.shape[1:]) for a in (x, y)]
+    shaped.append(None if heavy is None else heavy.reshape(1, 1, 70))
+    given = tuple(map(upload, shaped)) if there else tuple(shaped)
+    full = (x, y, heavy if heavy is None else np.broadcast_to(heavy, weights.shape))
+    places = np.array([0, 2, 7, 8, 11])
+    for drop in (False, True):
+        kind = {"centered": True, "drop": drop}
+        found = Cuda(0).reduce_batch(given, (4, 3), places, batch_size=2, **kind)
+        assert_same_bits(found, sum_on_host(full, places, **kind))
+
+
+@in_order
+@pytest.mark.parametrize("there", [False, True], ids=["host", "device"])
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("options", [{}, {"missing": "drop"}], ids=str)
+def test_groups_are_summed_as_batches_of_their_rows(options, ordered, there):
+    sizes = (50, 9, 513, 0, 4100, 70)
+    keys = np.repeat(np.arange(len(sizes)), sizes)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(5.0, 1.0, (len(keys), 3)), rng.normal(size=(len(keys), 2))
+    weights = rng.uniform(0.5, 2.0, len(keys))
+    x[:50] *= [1.0, 1e150, 1.0]
+    if options:
+        x[::31, 0], y[::47, 1] = np.nan, np.nan
+    if not ordered:
+        moved = rng.permutation(len(keys))
+        keys, x, y, weights = (a[moved] for a in (keys, x, y, weights))
+    options |= {"solver": "accurate", "add_intercept": True}
+    for heavy in (None, weights):
+        expected = gpuols.fit_groups(x, y, keys, weights=heavy, device="cpu", **options)
+        given = [upload(a) for a in (x, y, heavy)] if there else [x, y, heavy]
+        found = gpuols.fit_groups(
+            given[0], given[1], keys, weights=given[2], device="cuda", **options
+        )
+        for name in NUMBERS:
+            mine = getattr(found, name)
+            np.testing.assert_array_equal(mine.get() if there else mine, getattr(expected, name))
+
+
+@in_order
+def test_rejected_regressions_alone_are_summed_again_and_their_rows_stay(pretended, monkeypatch):
+    X, y, _ = (a if a is None else a.copy() for a in Case("mixed", gauss(600, 4, (40,))).data())
+    X[[3, 30], :, 3] = X[[3, 30], :, 0]
+    given, copied = [upload(a) for a in (X, y)], []
+    monkeypatch.setattr(
+        device, "download", lambda array: copied.append(array.nbytes) or array.get()
+    )
+    del pretended.launches[:]
+    result = gpuols.fit(*given)
+    assert result.solved_precisely.get().tolist() == [i in (3, 30) for i in range(40)]
+    assert max(copied) < X[0].nbytes / 2
+    grids = {name: grid for name, _, grid, _, _ in pretended.launches}
+    assert (grids["settle"], grids["products"]) == ((2,), (2,))
+    assert disagreements(result, gpuols.fit(X, y)) == []
+
+
+@in_order
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [1e100, 1e-100, 1e300, 1e-300])
+def test_columns_and_weights_that_need_units_are_left_to_the_cpu(scale, weighted, monkeypatch):
+    x, y, weights = rows(40, 3, count=6)
+    x[1, :, 2] *= scale
+    y[3] *= scale
+    if weighted:
+        weights[4] *= scale
+    left = []
+    on_host = precision._on_host
+    monkeypatch.setattr(
+        precision, "_on_host", lambda shape, own: left.append(len(own[0])) or on_host(shape, own)
+    )
+    tables = (x, y, weights if weighted else None)
+    found = Cuda(0).reduce_batch(tables, (6,), np.arange(6), centered=True, drop=False)
+    assert_same_bits(found, sum_on_host(tables, np.arange(6), centered=True, drop=False))
+    assert left == [2 + weighted]
+
+
+@in_order
+def test_a_weight_that_tells_nothing_beside_the_largest_is_known():
+    x, y, weights = rows(40, 3)
+    weights[1, 0] = 1e-305
+    found = Cuda(0).reduce_batch((x, y, weights), (3,), np.arange(3), centered=True, drop=False)
+    assert_same_bits(found, sum_on_host((x, y, weights), np.arange(3), centered=True, drop=False))
+    assert np.isinf(found.raw[:, 3]).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("n", [40, 5000])
+def test_bits_do_not_depend_on_neighbours_or_blocks(pretended, monkeypatch, n):
+    x, y, weights = rows(n, 5, count=7)
+    places = np.array([1, 4, 6])
+    kind = {"centered": True, "drop": False}
+    whole = Cuda(0).reduce_batch((x, y, weights), (7,), np.arange(7), **kind)
+    monkeypatch.setattr(launches, "_GRID", 1)
+    found = Cuda(0).reduce_batch((x, y, weights), (7,), places, **kind)
+    assert {grid for _, _, grid, _, _ in pretended.launches[-3:]} == {(1,)}
+    assert_same_bits(found, whole[places])
+
+
+def test_out_of_memory_halves_what_is_summed_and_goes_on(pretended):
+    x, y, _ = rows(300, 4, count=32)
+    expected = sum_on_host((x, y, None), np.arange(32), centered=True, drop=False)
+    device.release()
+    used = len(pretended.launches)
+    before, pretended.memory = pretended.memory, pretended.taken(0) + x.nbytes // 3
+    try:
+        found = Cuda(0).reduce_batch(
+            (x, y, None), (32,), np.arange(32), batch_size=32, centered=True, drop=False
+        )
+    finally:
+        pretended.memory = before
+    names = [name for name, *_ in pretended.launches[used:]]
+    assert names.count("anchors") > 2
+    assert_same_bits(found, expected)
+
+
+def test_a_regression_that_the_device_can_not_hold_is_an_error(pretended):
+    x, y, _ = rows(5000, 4, count=2)
+    device.release()
+    before, pretended.memory = pretended.memory, pretended.taken(0) + 2**16
+    try:
+        with pytest.raises(DeviceError, match=r"one regression of 5,000 rows .* cuda:0"):
+            gpuols.fit(x, y, device="cuda", solver="accurate")
+    finally:
+        pretended.memory = before
+
+
+def test_every_kernel_is_compiled_ahead():
+    ahead = set(launches.every_kernel())
+    for real in ("float", "double"):
+        shape = launches.Shape(9, 2, 1, real, True, True, False)
+        for own in (shape, replace(shape, n=9000, k=90, weighted=False)):
+            asked = [launch.kernel for launch, _ in launches.precise_sums(own)]
+            assert {launches.anchors(own).kernel, launches.settle().kernel, *asked} <= ahead
