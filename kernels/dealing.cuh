@@ -44,26 +44,48 @@ struct Team {
     }
 };
 
-// Neighbouring columns of a regression; one that is not there is the last.
+// Residuals of regressions, high and low part: those of regression b, (n, m, 2), follow starts[b]
+// rows of others. Null where the responses themselves are summed.
+struct Residuals {
+    const double* numbers;
+    const long long* starts;
+
+    __device__ const double* of(long long b, int m) const {
+        return numbers ? numbers + 2 * m * starts[b] : nullptr;
+    }
+};
+
+// Neighbouring columns of a regression, residuals in the responses' place where there are some; a
+// column that is not there is the last.
 template <class Real>
 struct Columns {
     const Real* column[PANEL];
     long long step[PANEL];
     double anchor[PANEL];
+    const double* residual;
+    int first, k, m;
 
-    __device__ Columns(const Table<Real>& table, const double* anchors, int first) {
+    __device__ Columns(const Table<Real>& table, const double* anchors, const double* residual_,
+                       int first_)
+        : residual(residual_), first(first_), k(table.k), m(table.m) {
 #pragma unroll
         for (int i = 0; i < PANEL; i++) {
-            const int last = table.k + table.m - 1, c = first + i < last ? first + i : last;
+            const int c = number(i);
             column[i] = table.column(c);
             step[i] = table.row(c);
             anchor[i] = anchors[c];
         }
     }
+    __device__ int number(int i) const { return first + i < k + m - 1 ? first + i : k + m - 1; }
     __device__ double value(int i, long long lies) const {
         return widened(column[i][lies * step[i]]);
     }
-    __device__ Pair shifted(int i, double value) const {
+    // The row's value, shifted.
+    __device__ Pair shifted(int i, double value, long long row) const {
+        if (residual && first + i >= k) {
+            const double* const own = residual + 2 * (row * m + number(i) - k);
+            return {own[0], own[1]};
+        }
         Pair z;
         z.high = two_sum(value, -anchor[i], z.low);
         return z;

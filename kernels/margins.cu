@@ -20,7 +20,7 @@ struct Margins {
     double size[PANEL] = {}, rows = 0.0, log_weight = 0.0;
     double heaviest = 0.0, least = infinite();
 
-    __device__ void take(double w, const Columns<GPUOLS_REAL>& columns, long long lies) {
+    __device__ void take(double w, const Columns<GPUOLS_REAL>& columns, long long row, long long lies) {
         if (w > 0.0) {
             rows += 1.0;
             if (GPUOLS_WEIGHTED) log_weight = __dadd_rn(log_weight, log(w));
@@ -32,13 +32,13 @@ struct Margins {
         for (int i = 0; i < PANEL; i++) {
             const double value = columns.value(i, lies);
             size[i] = larger(size[i], size_of(value, w));
-            const Pair z = columns.shifted(i, value);
+            const Pair z = columns.shifted(i, value, row);
             sum[i] = add(sum[i], GPUOLS_WEIGHTED ? weighted(w, z) : z);
         }
     }
 };
 
-extern "C" __global__ void __launch_bounds__(128, 4)
+extern "C" __global__ void __launch_bounds__(128, 3)
     margins(const GPUOLS_REAL* x, long long x_step, long long x_row, long long x_column,  // (B, n, k)
             const GPUOLS_REAL* y, long long y_step, long long y_row, long long y_column,  // (B, n, m)
             const double* weights, long long weight_step, long long weight_row,           // (B, n)
@@ -46,6 +46,7 @@ extern "C" __global__ void __launch_bounds__(128, 4)
             const long long* spans, const int* order,       // (2, B) and (N,), or null: a batch
             const int* owners, const long long* starts,     // (chunks,) and (B + 1,), or null
             const double* anchors,     // (B, k + m)
+            const double* residuals, const long long* firsts,  // as in Residuals, or null
             const signed char* found,  // (B,) Finding of the first look, in a second one, or null
             int lanes, int k, int m, long long rows, long long count, long long items,
             double* sums  // (chunks, stride)
@@ -56,6 +57,7 @@ extern "C" __global__ void __launch_bounds__(128, 4)
         x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights, weight_step, weight_row,
         places, place_step, spans, order, rows, count, k, m};
     const Chunks chunks = {owners, starts, items / count};
+    const Residuals rest = {residuals, firsts};
     const int panels = (at.columns() + PANEL - 1) / PANEL, teams = 128 / team.size;
     for (long long base = blockIdx.x * (long long)teams; base < items * panels;
          base += gridDim.x * (long long)teams) {
@@ -69,11 +71,12 @@ extern "C" __global__ void __launch_bounds__(128, 4)
         Margins all;
         Pair weight, sum[PANEL];
         if (busy) {
-            const Columns<GPUOLS_REAL> columns(table, anchors + b * at.columns(), panel * PANEL);
+            const Columns<GPUOLS_REAL> columns(table, anchors + b * at.columns(), rest.of(b, m),
+                                               panel * PANEL);
             for (int lane = team.lane; lane < lanes; lane += 32) {
                 for (long long row = first + lane; row < last; row += lanes) {
                     const double w = GPUOLS_WEIGHTED ? table.weight[row * weight_row] : 1.0;
-                    if (w != 0.0) all.take(w, columns, table.lies(row));
+                    if (w != 0.0) all.take(w, columns, row, table.lies(row));
                 }
                 weight = add(weight, all.weight);
                 all.weight = {};
@@ -109,7 +112,6 @@ extern "C" __global__ void __launch_bounds__(128, 4)
         high[ROWS] = all.rows;
         high[WEIGHT] = weight.high;
         high[LOG_WEIGHT] = all.log_weight;
-        low[ROWS] = low[LOG_WEIGHT] = 0.0;
         low[WEIGHT] = weight.low;
         high[2 * at.size()] = all.heaviest;
         high[2 * at.size() + 1] = all.least;

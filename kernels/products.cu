@@ -60,6 +60,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
              const long long* spans, const int* order,       // (2, B) and (N,), or null: a batch
              const int* owners, const long long* starts,     // (chunks,) and (B + 1,), or null
              const double* anchors,     // (B, k + m)
+             const double* residuals, const long long* firsts,  // as in Residuals, or null
              const signed char* found,  // (B,) Finding of the first look, in a second one, or null
              int lanes, int k, int m, long long rows, long long count, long long items,
              double* sums  // (chunks, stride)
@@ -70,6 +71,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         x, x_step, x_row, x_column, y, y_step, y_row, y_column, weights, weight_step, weight_row,
         places, place_step, spans, order, rows, count, k, m};
     const Chunks chunks = {owners, starts, items / count};
+    const Residuals rest = {residuals, firsts};
     SHARED_ARRAY(double, room, 2 * PANEL * PANEL * THREADS);
     double* const aside = room + threadIdx.x;
     const int own = (k + PANEL - 1) / PANEL, teams = THREADS / team.size;
@@ -82,12 +84,15 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         const Tile tile(int(task % tiles), own);
         const Table<GPUOLS_REAL> table = tables[b];
         const long long last = first + CHUNK < table.n ? first + CHUNK : table.n;
-        const bool busy = there && (!found || found[b] & FAR);
+        // With residuals the products of columns of X are left out.
+        const bool wanted = !residuals || (tile.column + 1) * PANEL > k;
+        const bool busy = there && wanted && (!found || found[b] & FAR);
         Pair sum[PANEL][PANEL];
         if (busy) {
             const double* const near = anchors + b * at.columns();
-            const Columns<GPUOLS_REAL> left(table, near, tile.row * PANEL);
-            const Columns<GPUOLS_REAL> right(table, near, tile.column * PANEL);
+            const double* const own_rest = rest.of(b, m);
+            const Columns<GPUOLS_REAL> left(table, near, own_rest, tile.row * PANEL);
+            const Columns<GPUOLS_REAL> right(table, near, own_rest, tile.column * PANEL);
             for (int lane = team.lane; lane < lanes; lane += 32) {
                 if (lane != team.lane) put_aside(sum, aside);
                 for (long long row = first + lane; row < last; row += lanes) {
@@ -96,10 +101,11 @@ extern "C" __global__ void __launch_bounds__(128, 2)
                     const long long lies = table.lies(row);
                     Pair z[PANEL];
 #pragma unroll
-                    for (int j = 0; j < PANEL; j++) z[j] = right.shifted(j, right.value(j, lies));
+                    for (int j = 0; j < PANEL; j++)
+                        z[j] = right.shifted(j, right.value(j, lies), row);
 #pragma unroll
                     for (int i = 0; i < PANEL; i++) {
-                        Pair factor = left.shifted(i, left.value(i, lies));
+                        Pair factor = left.shifted(i, left.value(i, lies), row);
                         if (GPUOLS_WEIGHTED) factor = weighted(w, factor);
 #pragma unroll
                         for (int j = 0; j < PANEL; j++) add_product(sum[i][j], factor, z[j]);
@@ -116,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
             for (int j = 0; j < PANEL; j++) {
                 const Pair found_here = team.fold(sum[i][j]);
                 const int r = tile.column * PANEL + j, c = tile.row * PANEL + i;
-                if (!busy || team.lane != 0 || !at.keeps(r, c)) continue;
+                if (!busy || team.lane != 0 || !at.keeps(r, c) || (residuals && r < k)) continue;
                 high[at.product(r, c)] = found_here.high;
                 low[at.product(r, c)] = found_here.low;
             }

@@ -35,7 +35,7 @@ class Scene(NamedTuple):
     by_library : bool
         Whether cuSOLVER factors, however few columns there are.
     precise : bool
-        Whether rows are only summed, in double-double.
+        Whether rows, and residuals, are only summed, in double-double.
     """
 
     n: int
@@ -63,9 +63,10 @@ class Scene(NamedTuple):
             limits["_WIDEST_BLOCK"] = 0
         with mock.patch.multiple(launches, **limits):
             if self.precise:
-                places = np.arange(self.count)
-                moments = Cuda(0).reduce_batch((x, y, weights), (self.count,), places, **kind)
-                return [*vars(moments.low).values(), moments.raw]
+                given = (x, y, weights), (self.count,), np.arange(self.count)
+                moments = Cuda(0).reduce_batch(*given, **kind)
+                rest = Cuda(0).reduce_batch(*given, fitted=[moments], **kind)
+                return [*vars(moments.low).values(), *vars(rest.low).values(), moments.raw]
             moments, solution, rejected = Cuda(0).fit_batch(
                 x,
                 y,

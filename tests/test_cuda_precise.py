@@ -1,9 +1,10 @@
-"""Sums in double-double on the device: those of the NumPy engine, to the bit."""
+"""Sums in double-double on the device, of rows and of residuals: the NumPy engine's, to the bit."""
 
 from dataclasses import replace
 
 import machines
 import numpy as np
+import polars as pl
 import pytest
 from agreement import disagreements
 from case import Case, gauss
@@ -89,6 +90,24 @@ def test_any_number_of_columns(k, m):
 
 
 @in_order
+@pytest.mark.parametrize("options", [{}, {"centered": True}, {"drop": True}], ids=str)
+@pytest.mark.parametrize(("n", "k", "m"), [(40, 3, 1), (70, 5, 3), (600, 0, 2), (4100, 2, 2)])
+def test_residuals_are_those_of_the_cpu(n, k, m, options):
+    x, y, weights = rows(n, k, m)
+    y[0] = x[0].sum(axis=-1, keepdims=True)
+    x[1] = np.round(x[1])
+    y[1] = x[1].sum(axis=-1, keepdims=True) / 3.0
+    kind = {"centered": False, "drop": False} | options
+    for heavy in (None, weights):
+        tables, looks = (x, y, heavy), []
+        for _ in range(3):
+            expected = sum_on_host(tables, np.arange(3), fitted=looks, **kind)
+            found = Cuda(0).reduce_batch(tables, (3,), np.arange(3), fitted=looks, **kind)
+            assert_same_bits(found, expected)
+            looks = [*looks, expected]
+
+
+@in_order
 @pytest.mark.parametrize("there", [False, True], ids=["host", "device"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_rows_are_read_wherever_they_lie(weighted, there):
@@ -118,6 +137,9 @@ def test_groups_are_summed_as_batches_of_their_rows(options, ordered, there):
     x, y = rng.normal(5.0, 1.0, (len(keys), 3)), rng.normal(size=(len(keys), 2))
     weights = rng.uniform(0.5, 2.0, len(keys))
     x[:50] *= [1.0, 1e150, 1.0]
+    exact = (keys == 1) | (keys == 2) | (keys == 4)
+    y[exact] = x[exact, :1] - [3.0, 7.0]
+    y[:50] = x[:50, 1:2] * 3.0
     if options:
         x[::31, 0], y[::47, 1] = np.nan, np.nan
     if not ordered:
@@ -136,19 +158,36 @@ def test_groups_are_summed_as_batches_of_their_rows(options, ordered, there):
 
 
 @in_order
+def test_frames_are_summed_there():
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=90) for name in ("a", "b", "y")}
+    frame = pl.DataFrame({**columns, "g": np.arange(90) % 2})
+    found, expected = (
+        gpuols.fit_frame(frame, "y ~ a + b", by="g", solver="accurate", device=name)
+        for name in ("cuda", "cpu")
+    )
+    assert found.engine == "cuda:0+cpu:numpy"
+    for name in NUMBERS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@in_order
 def test_rejected_regressions_alone_are_summed_again_and_their_rows_stay(pretended, monkeypatch):
     X, y, _ = (a if a is None else a.copy() for a in Case("mixed", gauss(600, 4, (40,))).data())
     X[[3, 30], :, 3] = X[[3, 30], :, 0]
+    X[20] = np.round(X[20])
+    y[20] = X[20].sum(axis=-1)
     given, copied = [upload(a) for a in (X, y)], []
     monkeypatch.setattr(
         device, "download", lambda array: copied.append(array.nbytes) or array.get()
     )
     del pretended.launches[:]
     result = gpuols.fit(*given)
-    assert result.solved_precisely.get().tolist() == [i in (3, 30) for i in range(40)]
+    assert result.solved_precisely.get().tolist() == [i in (3, 20, 30) for i in range(40)]
     assert max(copied) < X[0].nbytes / 2
-    grids = {name: grid for name, _, grid, _, _ in pretended.launches}
-    assert (grids["settle"], grids["products"]) == ((2,), (2,))
+    grids = [(name, grid) for name, _, grid, _, _ in pretended.launches]
+    assert [grid for name, grid in grids if name == "settle"] == [(3,), (1,)]
+    assert [grid for name, grid in grids if name == "residuals"] == [(1,)]
     assert disagreements(result, gpuols.fit(X, y)) == []
 
 
@@ -161,15 +200,17 @@ def test_columns_and_weights_that_need_units_are_left_to_the_cpu(scale, weighted
     y[3] *= scale
     if weighted:
         weights[4] *= scale
-    left = []
-    on_host = precision._on_host
+    left, on_host = [], precision._sum_on_host
     monkeypatch.setattr(
-        precision, "_on_host", lambda shape, own: left.append(len(own[0])) or on_host(shape, own)
+        precision, "_sum_on_host", lambda *given: left.append(given[3]) or on_host(*given)
     )
     tables = (x, y, weights if weighted else None)
-    found = Cuda(0).reduce_batch(tables, (6,), np.arange(6), centered=True, drop=False)
-    assert_same_bits(found, sum_on_host(tables, np.arange(6), centered=True, drop=False))
-    assert left == [2 + weighted]
+    kind = {"centered": True, "drop": False}
+    expected = sum_on_host(tables, np.arange(6), **kind)
+    assert_same_bits(Cuda(0).reduce_batch(tables, (6,), np.arange(6), **kind), expected)
+    found = Cuda(0).reduce_batch(tables, (6,), np.arange(6), fitted=[expected], **kind)
+    assert_same_bits(found, sum_on_host(tables, np.arange(6), fitted=[expected], **kind))
+    assert left == 2 * [1, 3, 4][: 2 + weighted]
 
 
 @in_order
@@ -226,5 +267,6 @@ def test_every_kernel_is_compiled_ahead():
     for real in ("float", "double"):
         shape = launches.Shape(9, 2, 1, real, True, True, False)
         for own in (shape, replace(shape, n=9000, k=90, weighted=False)):
-            asked = [launch.kernel for launch, _ in launches.precise_sums(own)]
-            assert {launches.anchors(own).kernel, launches.settle().kernel, *asked} <= ahead
+            asked = [launch for launch, _ in launches.precise_sums(own)]
+            asked += [launches.anchors(own), launches.residuals(own), launches.settle()]
+            assert {launch.kernel for launch in asked} <= ahead

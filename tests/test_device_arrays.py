@@ -2,7 +2,6 @@
 
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import foreign
 import numpy as np
@@ -14,7 +13,6 @@ from foreign import normal
 import gpuols
 from gpuols import arrays, missing, rows
 from gpuols.engines import device, transfer
-from gpuols.engines.tables import Fetched
 
 pytestmark = pytest.mark.skipif(bool(build.available()), reason=build.available() or "g++ is here")
 
@@ -390,15 +388,6 @@ def test_libraries_on_different_streams_meet_in_one_call(machine):
 def test_an_engine_reads_what_is_in_its_place(machine, asked, words, verb):
     with pytest.raises(gpuols.DeviceError, match=words):
         verb(there(X, number=1), there(Y, number=1), device=asked)
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_other_threads_read_rows_when_they_are_ready(machine, number):
-    with device.on(number), device.namespace().cuda.Stream(non_blocking=True):
-        table = Fetched(device.upload(X), (3,))
-        with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(lambda: table[np.array([2, 0]), :]).result()
-    np.testing.assert_array_equal(found, X[[2, 0]])
 
 
 def test_moments_of_rows_on_a_device_are_on_the_host(machine):

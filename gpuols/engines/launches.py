@@ -241,6 +241,11 @@ def precise_sums(shape: Shape) -> list[tuple[Launch, int]]:
     ]
 
 
+def residuals(shape: Shape) -> Launch:
+    """Rows to the residuals of given fits."""
+    return Launch(Kernel("residuals", _rows(shape)), DEAL)
+
+
 def settle() -> Launch:
     """Sums of chunks in double-double to moments."""
     return Launch(Kernel("settle"), DEAL)
@@ -264,7 +269,8 @@ def every_kernel() -> list[Kernel]:
 
 def _kernels_of(shape: Shape) -> list[Kernel]:
     launches = [mask(shape), places()] if shape.weighted else []
-    launches += [anchors(shape), *(launch for launch, _ in precise_sums(shape)), settle()]
+    launches += [anchors(shape), residuals(shape), settle()]
+    launches += [launch for launch, _ in precise_sums(shape)]
     if shape.fused:
         launches.append(fit_batch(shape, 1, 1, 0))
     else:

@@ -1,4 +1,4 @@
-"""Precision: rows summed in double-double on a device.
+"""Precision: rows, and residuals, summed in double-double on a device.
 
 The order of all sums is that of `precise`, the NumPy engine's, and so are their bits. Regressions
 are picked from where their rows are by number, as many at a time as fit in a share of the free
@@ -7,8 +7,9 @@ a word to the host. One whose columns or weights lie so far from one that they m
 power of two first is left to the NumPy engine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from gpuols.engines import cpu, device, launches
 from gpuols.engines.batches import mask_rows, start
 from gpuols.engines.dealing import lanes_of
+from gpuols.engines.excerpts import index_of, pick, rows_of
+from gpuols.engines.fitted import Looks
 from gpuols.engines.launches import Shape
 from gpuols.engines.lots import Lot, Slices, Stretches, shape_of, steps, too_large
 from gpuols.engines.outputs import moments_from
-from gpuols.engines.pieces import pieces
+from gpuols.engines.residuals import Model
 from gpuols.engines.transfer import to_host
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
@@ -39,6 +42,7 @@ def sum_batch(
     lead: tuple[int, ...],
     places: NDArray[np.int64],
     *,
+    fitted: Looks = (),
     batch_size: int | None = None,
     **kind: bool,
 ) -> Moments:
@@ -55,6 +59,8 @@ def sum_batch(
         Shape L that their leading axes broadcast to.
     places : (r,)
         The regressions wanted, by number, ascending.
+    fitted : sequence of Moments
+        As in `cpu.moments_batch`, L = (r,).
     batch_size : int, optional
         Regressions worked on together, instead of what the memory allows.
     **kind : bool
@@ -70,21 +76,19 @@ def sum_batch(
         table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
         for table, inner in zip(tables, (2, 2, 1), strict=True)
     ]
-    on_host = isinstance(tables[0], np.ndarray)
     out = _room(shape, len(places))
 
     def work(span: slice) -> None:
-        lot = Slices([_taken(table, places[span], lead, on_host) for table in whole])
-        part = lot.part(shape, slice(0, span.stop - span.start))
-        found, extreme = _sum_lot(shape, part)
-        if len(extreme):
-            there = device.upload(extreme)
-            heavy = None if part.weights is None else part.weights[there]
-            found.store(extreme, _on_host(shape, (part.x[there], part.y[there], heavy)))
+        own = Slices(pick(whole, index_of(places[span], lead), shape))
+        lot = own.part(shape, slice(0, span.stop - span.start))
+        looks = [look[span] for look in fitted]
+        found, extreme = _sum_lot(shape, lot, looks, np.full(lot.count, shape.n))
+        for i in extreme:
+            rows = lot.x[i], lot.y[i], None if lot.weights is None else lot.weights[i]
+            _sum_on_host(shape, rows, looks, i, found)
         out.store(span, found)
 
-    rows = shape.n * (shape.columns + 2)
-    _in_parts(len(places), batch_size or _step(shape, rows, shape.chunks), work, shape, number)
+    _in_parts(len(places), batch_size or _step(shape, shape.n), work, shape, number)
     return out
 
 
@@ -95,6 +99,7 @@ def sum_groups(
     places: NDArray[np.int64],
     *,
     apart: bool,
+    fitted: Looks = (),
     batch_size: int | None = None,
     **kind: bool,
 ) -> Moments:
@@ -102,7 +107,7 @@ def sum_groups(
 
     Parameters
     ----------
-    number, batch_size, **kind
+    number, fitted, batch_size, **kind
         As in `sum_batch`.
     tables : tuple
         X (N, k), y (N, m) and weights (N,) or None, all on the device or all in host memory.
@@ -120,73 +125,56 @@ def sum_groups(
         L = (r,), in host memory.
     """
     x, y, weights = tables
+    each = y.shape[1] if apart else 1
     shape = shape_of(number, x, y[:, :1] if apart else y, weights, **kind)
     out = _room(shape, len(places))
-    groups, responses = np.divmod(places, y.shape[1] if apart else 1)
-    for response in np.unique(responses):
-        which = np.flatnonzero(responses == response)
-        own = y[:, response : response + 1] if apart else y
-        chosen = _choose(grouping, groups[which])
-        for piece in pieces(x, own, weights, chosen, shape, number):
-            sizes, of = np.unique(piece.lengths, return_inverse=True)
-            lanes = np.array([lanes_of(int(size)) for size in sizes])[of]
-            for count in np.unique(lanes):
-                some = np.flatnonzero(lanes == count)
-                like = replace(shape, n=int(piece.lengths[some].max()))
-                found = _sum_stretches(number, like, piece.of(some, None), batch_size)
-                out.store(which[piece.start + some], found)
-            del piece  # before the next one is brought over
+    groups, responses = np.divmod(places, each)
+    sizes, of = np.unique(grouping.counts[groups], return_inverse=True)
+    lanes = np.array([lanes_of(int(size)) for size in sizes], np.int64)[of]
+    for response, count in product(range(each), np.unique(lanes)):
+        some = np.flatnonzero((responses == response) & (lanes == count))
+        mine = x, y[:, response : response + 1] if apart else y, weights
+        looks = [look[some] for look in fitted]
+        out.store(some, _sum_alike(number, shape, mine, grouping, groups[some], looks, batch_size))
     return out
 
 
-def _sum_stretches(
-    number: int, shape: Shape, stretches: Stretches, batch_size: int | None
+def _sum_alike(
+    number: int,
+    shape: Shape,
+    tables: Tables,
+    grouping: Grouping,
+    groups: NDArray[np.int64],
+    fitted: Looks,
+    batch_size: int | None,
 ) -> Moments:
-    """Moments of groups whose rows are dealt to as many lanes."""
-    count = len(stretches.lengths)
-    out = _room(shape, count)
+    """Moments of some groups whose rows are dealt to as many lanes."""
+    lengths = grouping.counts[groups]
+    shape = replace(shape, n=int(lengths.max(initial=0)))
+    out = _room(shape, len(groups))
 
     def work(span: slice) -> None:
-        part = stretches.part(shape, span)
-        found, extreme = _sum_lot(shape, part)
+        counts = lengths[span]
+        rows, first = rows_of(grouping, groups[span]), np.cumsum(counts) - counts
+        x, y, weights = pick(tables, rows, shape)
+        effective = device.empty((len(x),), np.float64) if shape.drop else None
+        own = Stretches(x, y, weights, first, counts, None, effective)
+        lot = own.part(shape, slice(0, len(counts)))
+        looks = [look[span] for look in fitted]
+        found, extreme = _sum_lot(shape, lot, looks, counts)
         for i in extreme:
-            first, length = (int(a[span][i]) for a in (stretches.first, stretches.lengths))
-            rows = slice(first, first + length)
-            lies = rows if part.order is None else part.order[rows]
-            heavy = None if part.weights is None else part.weights[None, rows]
-            own = _on_host(shape, (part.x[lies][None], part.y[lies][None], heavy))
-            found.store(slice(i, i + 1), own)
+            here = slice(int(first[i]), int(first[i] + counts[i]))
+            rows = x[here], y[here], None if weights is None else weights[here]
+            _sum_on_host(shape, rows, looks, i, found)
         out.store(span, found)
 
-    chunks = int(stretches.lengths.sum()) // count // launches.CHUNK + 1
-    _in_parts(count, batch_size or _step(shape, 0, chunks), work, shape, number)
+    average = int(lengths.sum()) // max(len(groups), 1) + 1
+    _in_parts(len(groups), batch_size or _step(shape, average), work, shape, number)
     return out
 
 
 def _room(shape: Shape, count: int) -> Moments:
     return Moments.empty(count, shape.k, shape.m, centered=shape.centered, precise=True)
-
-
-def _taken(table: Any, places: NDArray[np.int64], lead: tuple[int, ...], on_host: bool) -> Any:
-    """Rows of some regressions (r, ...) from a table (L..., ...); a view where they can be one."""
-    if table is None:
-        return None
-    if not lead:
-        return table[None]
-    if len(lead) == 1 and places[-1] - places[0] == len(places) - 1:
-        return table[int(places[0]) : int(places[-1]) + 1]
-    index = np.unravel_index(places, lead)
-    return table[index if on_host else tuple(device.upload(axis) for axis in index)]
-
-
-def _choose(grouping: Grouping, groups: NDArray[np.int64]) -> Grouping:
-    """Some of the groups, in that order, as a grouping."""
-    if len(groups) == len(grouping.counts):
-        return grouping
-    counts = grouping.counts[groups]
-    chosen = Grouping(None, counts, None)
-    rows = np.repeat(grouping.starts[groups] - chosen.starts, counts) + np.arange(counts.sum())
-    return replace(chosen, order=rows if grouping.order is None else grouping.order[rows])
 
 
 def _in_parts(
@@ -207,50 +195,87 @@ def _in_parts(
         first = span.stop
 
 
-def _step(shape: Shape, rows: int, chunks: int) -> int:
-    """Regressions summed together, given the numbers of the rows of one, and its chunks."""
-    numbers = rows + chunks * shape.precise_sums + 2 * shape.moments + shape.columns
+def _step(shape: Shape, rows: int) -> int:
+    """Regressions of so many rows summed together."""
+    numbers = rows * (2 * shape.columns + 2 * shape.m + 2)
+    numbers += (rows // launches.CHUNK + 1) * shape.precise_sums
+    numbers += 2 * shape.moments + shape.columns + shape.m * (3 + 2 * shape.k)
     return max(1, int(_SHARE * device.free_bytes()) // (8 * numbers))
 
 
-def _sum_lot(shape: Shape, lot: Lot) -> tuple[Moments, NDArray[np.int64]]:
-    """Moments of a lot, and which of its regressions need units."""
+def _sum_lot(
+    shape: Shape, lot: Lot, fitted: Looks, lengths: NDArray[np.int64]
+) -> tuple[Moments, NDArray[np.int64]]:
+    """Moments of a lot, and which of its regressions, of so many rows, need units."""
     count = lot.count
     weights, where = mask_rows(shape, lot)
     rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(count), lot.spans, lot.order]
+    chunks, items = [lot.owners, lot.starts], np.int64(lot.chunks)
     centered, k, m = np.int32(shape.centered), np.int32(shape.k), np.int32(shape.m)
-    sizes = np.int64(shape.n), np.int64(count)
-    anchors = device.empty((count, shape.columns), np.float64)
-    start(launches.anchors(shape), count * shape.columns, [*rows, centered, k, m, *sizes, anchors])
-    sums = device.empty((lot.chunks, shape.precise_sums), np.float64)
-    finding = device.empty((count,), np.int8)
+    sizes = k, m, np.int64(shape.n), np.int64(count)
+    finding = device.zeros((count,), np.int8)
+    residuals = firsts = None
+    if fitted:
+        anchors = device.upload(fitted[0].anchor)
+        firsts = device.upload(np.cumsum(lengths) - lengths)
+        residuals = device.empty((int(lengths.sum()), shape.m, 2), np.float64)
+        given = [*rows, *chunks, anchors, device.upload(_fits(fitted)), firsts, *sizes, items]
+        start(launches.residuals(shape), lot.chunks, [*given, residuals])
+    else:
+        anchors = device.empty((count, shape.columns), np.float64)
+        tasks = count * shape.columns
+        start(launches.anchors(shape), tasks, [*rows, centered, *sizes, anchors])
+    sums = device.zeros((lot.chunks, shape.precise_sums), np.float64)
     moments = device.empty((2, shape.moments, count), np.float64)
-    lanes, items = np.int32(lanes_of(shape.n)), np.int64(lot.chunks)
-    for again in (False, True) if shape.centered else (False,):
-        found = finding if again else None
-        given = [*rows, lot.owners, lot.starts, anchors, found, lanes, k, m, *sizes, items, sums]
+    for again in (False, True) if shape.centered and not fitted else (False,):
+        given = [*rows, *chunks, anchors, residuals, firsts, finding if again else None]
+        given += [np.int32(lanes_of(shape.n)), *sizes, items, sums]
         for launch, each in launches.precise_sums(shape):
             start(launch, lot.chunks * each, given)
         kind = [np.int32(again), centered, k, m, np.int64(shape.chunks), np.int64(count)]
         given = [sums, lot.starts, *kind, anchors, finding, moments, np.int64(count)]
         start(launches.settle(), count, given)
-    high, low = (moments_from(part, shape) for part in device.download(moments))
+    found = _moments(shape, device.download(moments))
+    if not fitted:
+        return found, np.flatnonzero(device.download(finding) & _EXTREME)
+    found.anchor[:, shape.k :] = 0.0
+    assert fitted[0].units is not None
+    return found, np.flatnonzero(fitted[0].units.any(axis=1))
+
+
+def _moments(shape: Shape, numbers: NDArray[np.float64]) -> Moments:
+    """Moments, L = (b,), of what kernels have written, (2, moments, b)."""
+    high, low = (moments_from(part, shape) for part in numbers)
     lows = Low(sumw=low.sumw, mean=low.mean, sxx=low.sxx, sxy=low.sxy, syy=low.syy)
-    units = np.zeros((count, shape.columns + 1), np.int32)
-    extreme = np.flatnonzero(device.download(finding) & _EXTREME)
-    return replace(high, low=lows, units=units, precise=True), extreme
+    units = np.zeros((numbers.shape[2], shape.columns + 1), np.int32)
+    return replace(high, low=lows, units=units, precise=True)
 
 
-def _on_host(shape: Shape, tables: Tables) -> Moments:
-    """Moments of some regressions by the NumPy engine, given their rows (r, n, ...) here."""
-    x, y, weights = tables
-    return cpu.moments_batch(
-        to_host(x),
-        to_host(y),
-        None if weights is None else to_host(weights),
-        np.arange(len(x)),
+def _fits(looks: Looks) -> NDArray[np.float64]:
+    """Fits (b, m, 3 + 2k) as kernels/residuals.cu reads them."""
+    with np.errstate(all="ignore"):
+        model = Model.of(looks)
+    slopes = np.stack(model.slopes, axis=1).reshape(-1, *model.level[0].shape)
+    return np.ascontiguousarray(
+        np.concatenate([[*model.level, model.intercept], slopes]).transpose(2, 1, 0)
+    )
+
+
+def _sum_on_host(shape: Shape, rows: Sequence[Any], looks: Looks, i: int, out: Moments) -> None:
+    """Replace the moments of regression i of a lot by the NumPy engine's, given its rows."""
+    x, y, weights = (None if table is None else to_host(table)[None] for table in rows)
+    where = slice(i, i + 1)
+    assert x is not None
+    assert y is not None
+    own = cpu.moments_batch(
+        x,
+        y,
+        weights,
+        np.zeros(1, np.int64),
         centered=shape.centered,
         drop=shape.drop,
         precise=True,
+        fitted=[look[where] for look in looks],
         space=Workspace(),
     )
+    out.store(where, own)

@@ -55,6 +55,13 @@ class Model:
         slopes = dd.each(lambda part: part * design.scale[:, None], fit.slopes)
         return cls(slopes, fit.level, lanes.anchor)
 
+    @property
+    def intercept(self) -> Array:
+        """Intercepts as they stand, (m, b)."""
+        k = len(self.slopes[0])
+        own = self.level[0] + self.anchor[k:]
+        return np.asarray(own - total(self.anchor[:k, None] * self.slopes[0]))
+
     def replace_responses(self, left: Split, right: Split, weight: Array) -> tuple[Split, Split]:
         """Rows w z and z (q, steps, width) with residuals in the responses' place.
 
@@ -68,10 +75,9 @@ class Model:
             return np.broadcast_to(each, (*part.shape[:-1], steps, width))
 
         slopes, level = dd.each(dealt, self.slopes), dd.each(dealt, self.level)
-        anchor = dealt(self.anchor)
+        anchor, intercept = dealt(self.anchor), dealt(self.intercept)
         rest = dd.subtract(right[k:].number, level)
         terms = np.abs(right[k:].high) + np.abs(level[0])
-        intercept = level[0] + anchor[k:] - total(anchor[:k, None] * slopes[0])
         own = np.abs(right[k:].high + anchor[k:]) + np.abs(intercept)
         for j in range(k):
             part = dd.multiply(right[j : j + 1].number, dd.take(slopes, j))

@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.columnar import Columnar
-from gpuols.engines import device, transfer
-from gpuols.places import number_of, place_of
 
 
 class Table(Protocol):
@@ -22,34 +20,7 @@ class Table(Protocol):
         """Piece of the array."""
 
 
-class Remote:
-    """A long table on a CUDA device, rows of which are copied to host memory.
-
-    Parameters
-    ----------
-    array : (N, ...)
-        The table.
-    """
-
-    def __init__(self, array: Any) -> None:
-        self._array = array
-        self.shape = array.shape
-        self._place = place_of(array)
-        # Rows are read by other threads, whose current stream knows nothing of the table.
-        self._stream = transfer.stream_at(self._place)
-
-    def take(
-        self, index: NDArray[np.int64], columns: NDArray[np.int64] | None = None
-    ) -> NDArray[Any]:
-        """Rows by number; of those, if asked to, one column each."""
-        with device.on(number_of(self._place), self._stream):
-            where = device.upload(np.asarray(index, np.int64))
-            if columns is None:
-                return device.download(self._array[where])
-            return device.download(self._array[where, device.upload(columns)])
-
-
-LongTable = NDArray[Any] | Columnar | Remote
+LongTable = NDArray[Any] | Columnar
 
 
 class Gathered:
@@ -58,7 +29,7 @@ class Gathered:
     Parameters
     ----------
     rows : (N, ...)
-        The table, an array, a `Columnar` or a `Remote`.
+        The table, an array or a `Columnar`.
     index : (B, n)
         Row numbers.
     columns : (B,), optional
@@ -85,9 +56,6 @@ class Gathered:
             own = np.broadcast_to(own, index.shape)
         if isinstance(rows, Columnar):
             return rows.take(index)
-        if isinstance(rows, Remote):
-            found = rows.take(index, own)
-            return found if own is None else found[..., None]
         if own is not None:
             return np.asarray(rows[index, own][..., None])
         if rows.flags.c_contiguous:
@@ -122,28 +90,3 @@ class Stacked:
         """Indices along the leading axes of regressions given as a range or one by one."""
         places = np.arange(which.start, which.stop) if isinstance(which, slice) else which
         return np.unravel_index(places, self._lead)
-
-
-class Fetched(Stacked):
-    """The same of an array on a CUDA device, pieces of which are copied to host memory.
-
-    Parameters
-    ----------
-    array : (..., n, ...)
-        The array, often broadcast.
-    lead : tuple of int
-        Its leading axes.
-    """
-
-    def __init__(self, array: Any, lead: tuple[int, ...]) -> None:
-        super().__init__(array, lead)
-        self._place = place_of(array)
-        # Pieces are read by other threads, whose current stream knows nothing of the rows.
-        self._stream = transfer.stream_at(self._place)
-
-    def __getitem__(self, where: Any) -> NDArray[Any]:
-        """Piece of the stack, all of its rows."""
-        which, *_ = where
-        with device.on(number_of(self._place), self._stream):
-            places = tuple(device.upload(part) for part in self._places(which))
-            return device.download(self._array[places])

@@ -31,12 +31,6 @@ def at(place: str, kind: str = "cupy") -> AbstractContextManager[None]:
     return device.on(number, exchange.stream_of(kind, number))
 
 
-def stream_at(place: str) -> int:
-    """Address of the stream that this thread works on, on the device of "cuda:N"."""
-    with at(place):
-        return int(device.namespace().cuda.get_current_stream().ptr)
-
-
 def to_host(array: Any) -> NDArray[Any]:
     """Numbers in host memory: a copy of what a device holds, anything else as NumPy has it.
 

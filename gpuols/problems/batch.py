@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Fetched, Stacked, Table
+from gpuols.engines.tables import Stacked, Table
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
@@ -62,8 +62,8 @@ def answer(rows: Rows, job: Job) -> Answer:
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
-        if places is not None and closely is not None and not fitted:
-            return [(slice(0, len(places)), partial(reduce_at_once, places))]
+        if places is not None and closely is not None:
+            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted))]
         number = count if places is None else len(places)
         spans = plan.reading(number, n=rows.n, columns=rows.k + rows.m, batch_size=size)
         if places is None:
@@ -82,10 +82,10 @@ def answer(rows: Rows, job: Job) -> Answer:
             x, y, weights, which, **kind, precise=precise, fitted=fitted, space=space
         )
 
-    def reduce_at_once(which: NDArray[np.int64], _: Workspace) -> Moments:
+    def reduce_at_once(which: NDArray[np.int64], fitted: Looks, _: Workspace) -> Moments:
         assert closely is not None
         tables = rows.x, rows.y, rows.weights
-        return closely(tables, rows.lead, which, batch_size=size, **kind)
+        return closely(tables, rows.lead, which, fitted=fitted, batch_size=size, **kind)
 
     def fit_all(report: plan.Report | None) -> tuple[Moments, Solution, Any]:
         assert at_once is not None
@@ -114,8 +114,6 @@ def _is_masked(rows: Rows, apart: bool) -> bool:
 def _flat(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
     """Array (lead..., inner axes...) as (B, inner axes...), without a copy of the whole."""
     full = np.broadcast_to(array, (*lead, *array.shape[array.ndim - inner :]))
-    if not isinstance(full, np.ndarray):
-        return Fetched(full, lead) if lead else Fetched(full[None], (1,))
     if len(lead) == 1:
         return full
     if not lead:

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.fitted import Looks
-from gpuols.engines.tables import Remote
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
-from gpuols.places import CPU
 from gpuols.problems.pipeline import Answer, Job, Task, answer_each
 from gpuols.rows import Rows
 
@@ -46,26 +44,21 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     each, m = (rows.m, 1) if apart else (1, rows.m)
     starts = grouping.starts
     counts = np.repeat(grouping.counts, each)
-    x, y, weights = (
-        table if table is None or rows.place == CPU else Remote(table)
-        for table in (rows.x, rows.y, rows.weights)
-    )
+    tables = rows.x, rows.y, rows.weights
     options = job.options
     kind: dict[str, Any] = {"centered": options.add_intercept, "drop": options.missing == "drop"}
     at_once, closely = job.engine.fit_groups, job.engine.reduce_groups
 
     def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
-        if places is not None and closely is not None and not fitted:
-            return [(slice(0, len(places)), partial(reduce_at_once, places))]
+        if places is not None and closely is not None:
+            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted))]
         every = np.arange(len(counts)) if places is None else places
 
         def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
             pairs = every[some]
             groups, responses = np.divmod(pairs, each)
             return job.engine.moments_groups(
-                x,
-                y,
-                weights,
+                *tables,
                 _rows_of(grouping, starts[groups], int(counts[pairs[0]])),
                 responses if apart else None,
                 **kind,
@@ -77,16 +70,15 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
         chunks = _same_size(counts[every], rows.k + m, options.batch_size)
         return [(some, partial(reduce_rows, some)) for some in chunks]
 
-    def reduce_at_once(which: NDArray[np.int64], _: Workspace) -> Moments:
+    def reduce_at_once(which: NDArray[np.int64], fitted: Looks, _: Workspace) -> Moments:
         assert closely is not None
-        tables = rows.x, rows.y, rows.weights
-        return closely(tables, grouping, which, apart=apart, batch_size=options.batch_size, **kind)
+        settings = {"apart": apart, "fitted": fitted, "batch_size": options.batch_size, **kind}
+        return closely(tables, grouping, which, **settings)
 
     def fit_all(report: plan.Report | None) -> Any:
         assert at_once is not None
         settings = {"tol": options.tol, "batch_size": options.batch_size, **kind}
-        given = rows.x, rows.y, rows.weights, grouping, ridge
-        return at_once(*given, apart=apart, report=report, **settings)
+        return at_once(*tables, grouping, ridge, apart=apart, report=report, **settings)
 
     ridge = None if job.ridge is None else job.ridge.reshape(counts.shape)
     first = None if at_once is None else fit_all

@@ -1,0 +1,81 @@
+"""Excerpts: the rows of some regressions, picked by number, on a device.
+
+Where they lie side by side they are looked at where they are; else they are copied together.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines import device
+from gpuols.engines.launches import Shape
+from gpuols.engines.lots import all_ready
+from gpuols.keys import Grouping
+from gpuols.places import CPU, place_of
+
+
+def index_of(places: NDArray[np.int64], lead: tuple[int, ...]) -> Any:
+    """Index of some regressions into tables of a batch.
+
+    Parameters
+    ----------
+    places : (r,)
+        Their numbers, ascending.
+    lead : tuple of int
+        Shape L of the batch.
+
+    Returns
+    -------
+    None, slice or tuple of (r,)
+        Into (L..., ...), giving (r, ...).
+    """
+    if not lead:
+        return None
+    if len(lead) == 1 and places[-1] - places[0] == len(places) - 1:
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return np.unravel_index(places, lead)
+
+
+def rows_of(grouping: Grouping, groups: NDArray[np.int64]) -> Any:
+    """Index of the rows of some groups, one group after another, into a long table (N, ...)."""
+    starts, counts = grouping.starts[groups], grouping.counts[groups]
+    ends = np.cumsum(counts)
+    if grouping.order is None and (np.diff(starts) == counts[:-1]).all():
+        return slice(int(starts[0]), int(starts[0] + ends[-1]))
+    rows = np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1])
+    return rows if grouping.order is None else np.asarray(grouping.order[rows], np.int64)
+
+
+def pick(tables: Sequence[Any], index: Any, shape: Shape) -> list[Any]:
+    """Parts of tables on the device, as the kernels take them.
+
+    Parameters
+    ----------
+    tables : sequence of (..., k), (..., m), (...) or None
+        X, y and weights, all on the device or all in host memory.
+    index : object
+        Of the parts, from `index_of` or `rows_of`.
+    shape : Shape
+        What kind of regressions.
+
+    Returns
+    -------
+    list
+        Device arrays; None for weights that are None.
+    """
+    if place_of(tables[0]) == CPU:
+        own = [table if table is None else device.upload(table[index]) for table in tables]
+    else:
+        there = _there(index)
+        own = [table if table is None else table[there] for table in tables]
+    x, y, weights = own
+    return list(all_ready(x, y, weights, shape))
+
+
+def _there(index: Any) -> Any:
+    """The same index, with its numbers on the device."""
+    if isinstance(index, tuple):
+        return tuple(_there(axis) for axis in index)
+    return device.upload(index) if isinstance(index, np.ndarray) else index
