@@ -108,6 +108,22 @@ def test_bits_are_a_regressions_own(cupy, n, k):
         np.testing.assert_array_equal(getattr(from_host, name), getattr(whole, name).get())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_the_host_come_through_the_ring(cupy, dtype):
+    X, y = normal(cupy, 400_000, 30, 4, dtype=dtype), normal(cupy, 400_000, 30, dtype=dtype, seed=1)
+    X[7, :, 3] = X[7, :, 1]
+    there = gpuols.fit(X, y)
+    host = X.get(), y.get()
+    for _ in range(3):
+        found = gpuols.fit(*host, device="cuda")
+        for name in NUMBERS:
+            np.testing.assert_array_equal(getattr(found, name), getattr(there, name).get())
+    rows = np.random.default_rng(0).permutation(400_000 * 30)
+    keys, long = rows // 30, (host[0].reshape(-1, 4)[rows], host[1].reshape(-1)[rows])
+    found = gpuols.fit_groups(*long, keys, device="cuda")
+    assert disagreements(found[:9], there[:9]) == []
+
+
 def test_hard_regressions_are_told_from_easy_ones(cupy):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((400, 50, 5))

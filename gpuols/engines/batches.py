@@ -1,9 +1,10 @@
 """Batches: regressions of one shape answered by the kernels, some at a time.
 
-Out of memory halves how many, and goes on.
+Out of memory halves how many, and goes on. Rows of the host are sent, and their answers brought
+back, in a turn of the link, which need not wait for the last one.
 """
 
-from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from gpuols.engines import device, launches, libraries
 from gpuols.engines.launches import Launch, Shape
+from gpuols.engines.link import Link
 from gpuols.engines.lots import Lot, Slices, Stretches, steps, too_large
 from gpuols.engines.outputs import Outputs
 
-_SHARE = 0.25  # of the free memory, for what some regressions need
+_SHARE = 0.25  # of the free memory, for what some regressions need; two lots may be under way
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,15 @@ class Batch:
         Largest error bound that is called OK.
     outputs : Outputs
         Where everything goes.
+    link : Link
+        How rows come from the host and answers go there.
     """
 
     number: int
     shape: Shape
     tol: float
     outputs: Outputs
+    link: Link
 
     def answer(
         self,
@@ -45,7 +50,7 @@ class Batch:
         lot: Slices | Stretches,
         ridge: NDArray[np.float64],
         batch_size: int | None,
-    ) -> Iterator[int]:
+    ) -> None:
         """Answer some regressions, as many at a time as the memory allows.
 
         Parameters
@@ -58,34 +63,36 @@ class Batch:
             Penalties of all regressions.
         batch_size : int or None
             How many at a time.
-
-        Yields
-        ------
-        How many were answered.
         """
         length, step = len(places), self._step(lot, batch_size)
         start = 0
         while start < length:
             span = slice(start, min(start + step, length))
             try:
-                self._answer_some(places[span], lot.part(self.shape, span), ridge[places[span]])
+                with self.link.turn() if lot.sent else nullcontext():
+                    self._answer_some(
+                        places[span], lot.part(self.shape, span, self.link), ridge[places[span]]
+                    )
+                    self.link.done(span.stop - span.start)
             except device.OutOfMemory as error:
                 if step == 1:
                     raise too_large(self.shape, self.number) from error
+                self.link.drain()
                 device.release()
                 step = max(1, min(step, length - start) // 2)
                 continue
-            yield span.stop - span.start
             start = span.stop
 
     def _step(self, lot: Slices | Stretches, batch_size: int | None) -> int:
         """Regressions worked on together."""
         shape = self.shape
-        numbers = lot.numbers(shape, self.outputs.on_host)
-        numbers += shape.moments + shape.answers + shape.m + shape.room
+        answers = shape.moments + shape.answers + shape.m
+        numbers = lot.numbers(shape) + answers + shape.room
         if shape.by_library:
             numbers += shape.k * (shape.k + 1)
         affordable = int(_SHARE * device.free_bytes()) // (8 * max(numbers, 1))
+        if lot.sent:
+            affordable = min(affordable, self.link.room // (8 * max(lot.rows, answers)))
         if shape.fused and not self.outputs.on_host and not shape.drop:
             affordable = self.outputs.count
         return max(1, affordable if batch_size is None else batch_size)
@@ -94,7 +101,7 @@ class Batch:
         if not lot.count:
             return
         penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
-        with self.outputs.part(self.shape, places) as out:
+        with self.outputs.part(places, self.link) as out:
             weights, where = self._mask(lot)
             rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
             rows += [lot.spans, lot.order]

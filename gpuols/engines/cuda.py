@@ -1,7 +1,8 @@
 """The CUDA engine, for batches of regressions and for groups of rows.
 
 Rows that live on the device are read where they are, whatever their strides; rows in host memory
-are copied over, as many regressions at a time as fit in a share of the free memory. Regressions
+go there through a ring of buffers (ring.py), as many regressions at a time as fit one of them and
+a quarter of the free memory, while the device works on those before. Regressions
 of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fit_batch.cu); longer
 and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
@@ -9,32 +10,28 @@ batch of their rows would have.
 What is to be done in double-double is done by the NumPy engine.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device
-from gpuols.engines.batches import Batch
 from gpuols.engines.fitted import Looks
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Shape
-from gpuols.engines.lots import lines
+from gpuols.engines.link import between
 from gpuols.engines.outputs import Outputs
-from gpuols.engines.pieces import classes, pieces
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table
+from gpuols.engines.work import BatchWork, GroupWork, Options, Report, Work, counted
 from gpuols.engines.workspace import Workspace
 from gpuols.errors import DeviceError
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
 from gpuols.places import CPU, place_of
-
-Report = Callable[[int, int], object]
 
 _REFUSED = {
     "shared": (
@@ -125,20 +122,9 @@ class Cuda:
         rejected : (1,)
             On the device: how many regressions call for a closer look.
         """
-        count = math.prod(lead)
         shape = self._shape(x, y, weights, centered=centered, drop=drop)
-        tables = [
-            table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
-            for table, inner in ((x, 2), (y, 2), (weights, 1))
-        ]
-        with device.on(self.number):
-            outputs = self._room(shape, count, isinstance(x, np.ndarray))
-            batch = Batch(self.number, shape, tol, outputs)
-            told = _counted(report, count)
-            for places, parts in lines(tables, lead):
-                for number in batch.answer(places, parts, ridge, batch_size):
-                    told(number)
-            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+        options = Options(shape, ridge, tol, batch_size)
+        return self._fit(BatchWork((x, y, weights), lead or (1,), options), report)
 
     def fit_groups(
         self,
@@ -179,23 +165,22 @@ class Cuda:
         moments, solution, rejected
             As of `fit_batch`, L = (G,), or (G * m,) of one response each.
         """
-        each = range(y.shape[1]) if apart else (None,)
-        total, on_host = len(grouping.counts) * len(each), place_of(x) == CPU
         shape = self._shape(x, y[:, :1] if apart else y, weights, centered=centered, drop=drop)
-        told = _counted(report, total)
+        options = Options(shape, ridge, tol, batch_size)
+        return self._fit(GroupWork((x, y, weights), grouping, apart, options), report)
+
+    def _fit(self, work: Work, report: Report | None) -> tuple[Moments, Solution, Any]:
+        shape, on_host = work.options.shape, place_of(work.tables[0]) == CPU
         with device.on(self.number):
-            outputs = self._room(shape, total, on_host)
-            for piece in pieces(x, y, weights, grouping, shape, self.number):
-                for n, groups in classes(piece.lengths, shape):
-                    batch = Batch(self.number, replace(shape, n=n), tol, outputs)
-                    for r, response in enumerate(each):
-                        stretches = piece.of(groups, response)
-                        places = (piece.start + groups) * len(each) + r
-                        for number in batch.answer(places, stretches, ridge, batch_size):
-                            told(number)
-                        del stretches
-                del piece  # before the next one is brought over
-            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+            outputs = self._room(shape, work.count, on_host)
+            rejected = self._answer(work, outputs, counted(report, work.count))
+            return outputs.moments(shape), outputs.solution(shape), rejected
+
+    def _answer(self, work: Work, outputs: Outputs, tell: Callable[[int], None]) -> Any:
+        """Answer all of it; how many call for a closer look, (1,)."""
+        with between(self.number, work.tables, tell) as link:
+            work.answer(self.number, outputs, link, slice(0, len(work.ends)))
+        return outputs.rejected
 
     def _shape(self, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:
         real = "float" if x.dtype == y.dtype == np.float32 else "double"
@@ -258,16 +243,3 @@ class Cuda:
                 "a batch or groups, all that this version of gpuols fits on CUDA devices",
                 f'{remedy}, or use device="cpu"',
             )
-
-
-def _counted(report: Report | None, total: int) -> Callable[[int], None]:
-    """What reports (done, total) when told how many more are done."""
-    done = 0
-
-    def tell(number: int) -> None:
-        nonlocal done
-        done += number
-        if report is not None:
-            report(done, total)
-
-    return tell

@@ -7,6 +7,8 @@ many regressions a block takes at a time does not reach the numbers.
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
+
 from gpuols.engines.kernels import Kernel
 
 CHUNK = 4096  # rows, as in kernels/moments.cuh
@@ -44,6 +46,11 @@ class Shape:
     centered: bool
     weighted: bool
     drop: bool
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the rows."""
+        return np.dtype(np.float32 if self.real == "float" else np.float64)
 
     @property
     def columns(self) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines import device
 from gpuols.engines.launches import Shape
+from gpuols.engines.link import Link
 from gpuols.engines.solution import Solution
 from gpuols.moments import Moments
 from gpuols.numerics.lanes import to_first
@@ -61,15 +62,15 @@ class Outputs:
         )
 
     @contextmanager
-    def part(self, shape: Shape, places: NDArray[np.int64]) -> Iterator[list[Any]]:
+    def part(self, places: NDArray[np.int64], link: Link) -> Iterator[list[Any]]:
         """Where kernels are to write for some regressions: their last arguments.
 
         Parameters
         ----------
-        shape : Shape
-            Of the batch.
         places : (b,)
             Numbers of the regressions.
+        link : Link
+            What brings them to host memory.
 
         Yields
         ------
@@ -84,7 +85,10 @@ class Outputs:
         parts = [device.empty((len(array), len(places)), array.dtype) for array in room]
         yield [*parts, self.rejected, np.int64(len(places))]
         for array, part in zip(room, parts, strict=True):
-            array[:, where] = device.download(part) if self.on_host else part
+            if self.on_host:
+                link.bring(part, array, where)
+            else:
+                array[:, where] = part
 
     def _index(self, places: NDArray[np.int64]) -> Any:
         """Index of some regressions, a slice where they are evenly apart."""
