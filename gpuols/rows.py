@@ -72,6 +72,11 @@ class Rows:
         """Responses."""
         return int(self.y.shape[-1])
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number of X and y as engines take them: float32 stays so where both are."""
+        return 4 if self.x.dtype == self.y.dtype == np.float32 else 8
+
     def by_response(self) -> Self:
         """Each response with a copy of the rows of its own: L becomes L+(m,), without copies.
 

@@ -96,6 +96,15 @@ def answer(rows: Rows, job: Job) -> Answer:
     return flat.reshape(rows.lead)
 
 
+def load(rows: Rows) -> plan.Load | None:
+    """What fitting takes on a device; None for a design that responses share, fitted on the CPU."""
+    if shared.is_shared(rows):
+        return None
+    numbers = sum(table.size for _, table in rows.arrays)
+    count, shape = math.prod(rows.lead), {"k": rows.k, "m": rows.m, "itemsize": rows.itemsize}
+    return plan.load(numbers, rows=count * rows.n, count=count, largest=rows.n, **shape)
+
+
 def _is_wide(rows: Rows) -> bool:
     """Whether there are several responses, as columns."""
     return not rows.single and rows.m > 1

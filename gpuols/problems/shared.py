@@ -30,10 +30,14 @@ from gpuols.rows import Rows
 
 def applies(rows: Rows, job: Job) -> bool:
     """Whether the rows are one design with one weighting, one penalty and many responses."""
+    return is_shared(rows) and (job.ridge is None or not any(job.ridge.strides))
+
+
+def is_shared(rows: Rows) -> bool:
+    """Whether they are one design with one weighting and many responses."""
     one_design = math.prod(rows.x.shape[:-2]) == 1
     one_weighting = rows.weights is None or math.prod(rows.weights.shape[:-1]) == 1
-    one_penalty = job.ridge is None or not any(job.ridge.strides)
-    if not (one_design and one_weighting and one_penalty):
+    if not (one_design and one_weighting):
         return False
     return math.prod(rows.lead) > 1 if rows.single else rows.lead == ()
 
