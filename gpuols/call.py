@@ -164,4 +164,4 @@ def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
         terms=rows.terms,
         responses=rows.responses,
     )
-    return replace(answer, moments=named)
+    return Answer(named, answer.solution, answer.refined)

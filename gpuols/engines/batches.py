@@ -15,7 +15,7 @@ from gpuols.engines import device, launches, libraries
 from gpuols.engines.launches import Launch, Shape
 from gpuols.engines.link import Link
 from gpuols.engines.lots import Lot, Slices, Stretches, steps, too_large
-from gpuols.engines.outputs import Outputs
+from gpuols.engines.outputs import Outputs, Places, as_slice
 
 _SHARE = 0.25  # of the free memory, for what some regressions need; two lots may be under way
 
@@ -46,7 +46,7 @@ class Batch:
 
     def answer(
         self,
-        places: NDArray[np.int64],
+        places: Places,
         lot: Slices | Stretches,
         ridge: NDArray[np.float64],
         batch_size: int | None,
@@ -70,9 +70,7 @@ class Batch:
             span = slice(start, min(start + step, length))
             try:
                 with self.link.turn() if lot.sent else nullcontext():
-                    self._answer_some(
-                        places[span], lot.part(self.shape, span, self.link), ridge[places[span]]
-                    )
+                    self._answer_some(places[span], lot.part(self.shape, span, self.link), ridge)
                     self.link.done(span.stop - span.start)
             except device.OutOfMemory as error:
                 if step == 1:
@@ -86,6 +84,8 @@ class Batch:
     def _step(self, lot: Slices | Stretches, batch_size: int | None) -> int:
         """Regressions worked on together."""
         shape = self.shape
+        if shape.fused and not self.outputs.on_host and not shape.drop:
+            return self.outputs.count if batch_size is None else batch_size
         answers = shape.moments + shape.answers + shape.m
         numbers = lot.numbers(shape) + answers + shape.room
         if shape.by_library:
@@ -93,14 +93,15 @@ class Batch:
         affordable = int(_SHARE * device.free_bytes()) // (8 * max(numbers, 1))
         if lot.sent:
             affordable = min(affordable, self.link.room // (8 * max(lot.rows, answers)))
-        if shape.fused and not self.outputs.on_host and not shape.drop:
-            affordable = self.outputs.count
         return max(1, affordable if batch_size is None else batch_size)
 
-    def _answer_some(self, places: NDArray[np.int64], lot: Lot, ridge: NDArray[np.float64]) -> None:
+    def _answer_some(self, places: Places, lot: Lot, ridge: NDArray[np.float64]) -> None:
         if not lot.count:
             return
-        penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
+        own = ridge[as_slice(places) if isinstance(places, range) else places]
+        # One penalty for all is looked at once, not once for each regression.
+        penalised = own[:1].any() if own.strides == (0,) else own.any()
+        penalties = device.upload(np.asarray(own, np.float64)) if penalised else None
         with self.outputs.part(places, self.link) as out:
             weights, where = self._mask(lot)
             rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]

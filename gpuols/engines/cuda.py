@@ -179,7 +179,7 @@ class Cuda:
     def _answer(self, work: Work, outputs: Outputs, tell: Callable[[int], None]) -> Any:
         """Answer all of it; how many call for a closer look, (1,)."""
         with between(self.number, work.tables, tell) as link:
-            work.answer(self.number, outputs, link, slice(0, len(work.ends)))
+            work.answer(self.number, outputs, link, slice(0, work.units))
         return outputs.rejected
 
     def _shape(self, x: Any, y: Any, weights: Any, *, centered: bool, drop: bool) -> Shape:

@@ -148,44 +148,60 @@ class Stretches:
         )
 
 
-def lines(
-    tables: list[Any], numbers: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], Slices]]:
+def lines(tables: list[Any], lead: tuple[int, ...], part: slice) -> Iterator[tuple[range, Slices]]:
     """Runs of regressions along the longest axis of L, whose rows are evenly apart in memory.
 
     Parameters
     ----------
     tables : list of (L..., ...) or None
-        X, y and weights, L of at least one axis.
-    numbers : L
-        Of the regressions.
+        X, y and weights.
+    lead : tuple of int
+        Shape L, of at least one axis.
+    part : slice
+        Places along its longest axis.
 
     Yields
     ------
-    The numbers (length,) of the regressions of a run, and their rows.
+    The numbers of the regressions of a run, and their rows.
     """
-    lead = _merged(tables, numbers.shape)
-    depth, longest = numbers.ndim, int(np.argmax(lead))
-    numbers = numbers.reshape(lead)
-    tables = [t if t is None else t.reshape((*lead, *t.shape[depth:])) for t in tables]
-    for place in np.ndindex((*lead[:longest], *lead[longest + 1 :])):
+    cut, length = lead.index(max(lead)), part.stop - part.start
+    sizes = (*lead[:cut], length, *lead[cut + 1 :])
+    if 0 in sizes:
+        return
+    apart = [math.prod(lead[axis + 1 :]) for axis in range(len(lead))]
+    first, depth = part.start * apart[cut], len(lead)
+    if length < lead[cut]:
+        own = (*(slice(None),) * cut, part)
+        tables = [table if table is None else table[own] for table in tables]
+    sizes, apart = _merged(tables, sizes, apart)
+    if len(sizes) != depth:
+        tables = [t if t is None else t.reshape((*sizes, *t.shape[depth:])) for t in tables]
+    longest = sizes.index(max(sizes))
+    step, length = apart.pop(longest), sizes[longest]
+    for place in np.ndindex((*sizes[:longest], *sizes[longest + 1 :])):
         where = (*place[:longest], slice(None), *place[longest:])
-        yield numbers[where], Slices([table if table is None else table[where] for table in tables])
+        start = first + sum(i * distance for i, distance in zip(place, apart, strict=True))
+        rows = [table if table is None else table[where] for table in tables]
+        yield range(start, start + step * length, step), Slices(rows)
 
 
-def _merged(tables: list[Any], lead: tuple[int, ...]) -> tuple[int, ...]:
-    """L in as few axes as the strides of all tables allow without copies."""
-    sizes, last = [1], None
-    for axis, size in enumerate(lead):
+def _merged(
+    tables: list[Any], sizes: tuple[int, ...], apart: list[int]
+) -> tuple[tuple[int, ...], list[int]]:
+    """Axes, and what is between their numbers, as few as all strides allow without copies."""
+    found, between, last = [1], [1], None
+    for axis, size in enumerate(sizes):
         if size == 1:
             continue
-        steps = [0 if table is None else table.strides[axis] for table in tables]
-        if last is None or last == [step * size for step in steps]:
-            sizes[-1] *= size
+        strides = [0 if table is None else table.strides[axis] for table in tables]
+        strides.append(apart[axis])
+        if last is None or last == [stride * size for stride in strides]:
+            found[-1], between[-1] = found[-1] * size, apart[axis]
         else:
-            sizes.append(size)
-        last = steps
-    return tuple(sizes)
+            found.append(size)
+            between.append(apart[axis])
+        last = strides
+    return tuple(found), between
 
 
 def _sent(table: Any, dtype: np.dtype, link: Link) -> Any:

@@ -33,10 +33,10 @@ class Work(Protocol):
         X, y and weights.
     options : Options
         How to answer.
-    count : int
-        Regressions in all.
+    count, units : int
+        Regressions in all; units that a range counts.
     ends : sequence of int
-        Sums of the sizes of the units that a range counts.
+        Sums of the sizes of the units.
     """
 
     @property
@@ -52,8 +52,12 @@ class Work(Protocol):
         """Regressions in all."""
 
     @property
+    def units(self) -> int:
+        """Units that a range counts."""
+
+    @property
     def ends(self) -> Sequence[int] | NDArray[np.int64]:
-        """Sums of the sizes of the units that a range counts."""
+        """Sums of the sizes of the units."""
 
     def answer(self, number: int, outputs: Outputs, link: Link, part: slice) -> None:
         """Answer a range on a device."""
@@ -105,21 +109,23 @@ class BatchWork:
         return math.prod(self.lead)
 
     @property
+    def units(self) -> int:
+        """Places along the longest axis."""
+        return max(self.lead)
+
+    @property
     def ends(self) -> range:
-        """Places along the longest axis, all of one size."""
-        return range(1, max(self.lead) + 1)
+        """All are of one size."""
+        return range(1, self.units + 1)
 
     def answer(self, number: int, outputs: Outputs, link: Link, part: slice) -> None:
         """Answer a range of them on a device."""
-        own = (*(slice(None),) * self.lead.index(max(self.lead)), part)
-        tables = [
-            None if table is None else np.broadcast_to(table, (*self.lead, *table.shape[-inner:]))
-            for table, inner in zip(self.tables, (2, 2, 1), strict=True)
-        ]
-        some = [table if table is None else table[own] for table in tables]
+        x, y, weights = self.tables
+        tables = [_spread(x, self.lead, 2), _spread(y, self.lead, 2)]
+        tables.append(None if weights is None else _spread(weights, self.lead, 1))
         options = self.options
         batch = Batch(number, options.shape, options.tol, outputs, link)
-        for places, rows in lines(some, np.arange(self.count).reshape(self.lead)[own]):
+        for places, rows in lines(tables, self.lead, part):
             batch.answer(places, rows, options.ridge, options.batch_size)
 
 
@@ -155,6 +161,11 @@ class GroupWork:
         return len(self.grouping.counts) * len(self._responses)
 
     @property
+    def units(self) -> int:
+        """Groups."""
+        return len(self.grouping.counts)
+
+    @property
     def ends(self) -> NDArray[np.int64]:
         """Rows up to the end of each group."""
         return np.cumsum(self.grouping.counts)
@@ -174,6 +185,12 @@ class GroupWork:
 
         shape, grouping = options.shape, self.grouping
         answer_pieces(self.tables, grouping, part, shape, number, link, answer_piece)
+
+
+def _spread(table: Any, lead: tuple[int, ...], inner: int) -> Any:
+    """Table with all leading axes."""
+    shape = (*lead, *table.shape[table.ndim - inner :])
+    return table if table.shape == shape else np.broadcast_to(table, shape)
 
 
 def counted(report: Report | None, total: int) -> Callable[[int], None]:

@@ -154,6 +154,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         return ndarray(self._memory, host)
 
     def __setitem__(self, index, value):
+        machine().functions.append("setitem")
         index, value = _plain(index), _plain(value)
         _on_this_device(self)
         current_queue().run()
@@ -239,6 +240,7 @@ def _on_this_device(array):
 
 def compute(function, *args, **kwargs):
     """Apply a NumPy function to the values that device arrays have on the current stream."""
+    machine().functions.append(getattr(function, "__name__", str(function)))
     args = [_plain(value) for value in args]
     kwargs = {name: _plain(value) for name, value in kwargs.items()}
     current_queue().run()

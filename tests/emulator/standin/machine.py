@@ -93,6 +93,8 @@ class Machine:
         What was compiled so far.
     downloads, uploads : list of int
         Bytes of each copy to and from the host so far, single numbers too.
+    functions : list of str
+        CuPy's own functions that were computed so far, a launch or more each on a device.
     lockable, locked : int
         Bytes of the host that may be page-locked, and that are.
     locks : list of int
@@ -114,6 +116,7 @@ class Machine:
     modules: list = field(default_factory=list)
     downloads: list = field(default_factory=list)
     uploads: list = field(default_factory=list)
+    functions: list = field(default_factory=list)
     lockable: int = 1 << 30
     locked: int = 0
     locks: list = field(default_factory=list)

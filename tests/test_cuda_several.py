@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from emulator import build, standin
 from machines import upload
-from test_ring import assert_same_bits, batch, shrink, stop_with
+from rings import assert_same_bits, batch, shrink, stop_with
 
 import gpuols
 from gpuols import DeviceError

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from emulator import build, standin
 from machines import in_order
+from rings import assert_same_bits, batch, shrink, stop_with
 
 import gpuols
 from gpuols import DeviceError
@@ -19,7 +20,6 @@ from gpuols.engines import device, link, ring, sources, streams
 
 machine, pretended = machines.machine, machines.pretended
 
-NUMBERS = ("params", "bse", "ssr", "error_bound", "status", "nobs", "df_resid", "rank")
 SMALL = 1 << 14
 
 
@@ -38,30 +38,6 @@ def on(request):
 def small(monkeypatch):
     """A ring of small buffers."""
     shrink(monkeypatch, SMALL)
-
-
-def shrink(monkeypatch, size):
-    monkeypatch.setattr(ring, "SIZE", size)
-    monkeypatch.setattr(ring, "_WORTH", size // 8)
-    monkeypatch.setattr(streams, "LEAST", 1 << 10)
-    monkeypatch.setenv("GPUOLS_NUM_THREADS", "3")
-
-
-def numbers(result):
-    return [getattr(result, name) for name in NUMBERS]
-
-
-def assert_same_bits(found, expected):
-    for name, one, other in zip(NUMBERS, numbers(found), numbers(expected), strict=True):
-        np.testing.assert_array_equal(one, other, err_msg=name)
-
-
-def batch(count=90, n=40, k=3, seed=0):
-    rng = np.random.default_rng(seed)
-    X, y = rng.normal(1.0, 1.0, (count, n, k)), rng.normal(size=(count, n))
-    weights = rng.uniform(0.5, 2.0, (count, n))
-    X[count // 3, 2, 1], y[count // 2, 3] = np.nan, np.nan
-    return X, y, weights
 
 
 def both_ways(monkeypatch, fit, size=SMALL):
@@ -278,13 +254,6 @@ def test_errors_of_threads_that_read_come_out(pretended, small):
     with pytest.raises(OSError, match="the disk is gone"):
         gpuols.fit_groups(columns, y.reshape(-1), np.arange(3600) // 40, device="cuda")
     assert_nothing_is_held(pretended)
-
-
-def stop_with(error):
-    def report(done, total):
-        raise error
-
-    return report
 
 
 @in_order
