@@ -235,6 +235,8 @@ def _from_device(
     place = place_of(value)
     if reason := device.why_not(number_of(place)):
         raise _elsewhere(argument, f"{place} ({reason})", cure)
+    if kind == CUPY and exchange.is_ours(value) and value.dtype in (np.float32, np.float64):
+        return Incoming(value, kind, place=place)
     with at(place, kind):
         try:
             array = exchange.adopt(value)

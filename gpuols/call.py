@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from gpuols import summary
-from gpuols.engines import choose, cpu
+from gpuols import costs, summary
+from gpuols.engines import Engine, choose, cpu
 from gpuols.engines.transfer import at, to_host
 from gpuols.errors import FitError, Status
 from gpuols.missing import keeps_apart, refuse_missing
 from gpuols.moments import Moments
 from gpuols.options import Options
 from gpuols.places import CPU
+from gpuols.plan import Load
 from gpuols.problems.pipeline import Answer, Job
 from gpuols.result import Result
 from gpuols.rows import Rows, read_ridge
@@ -28,6 +29,8 @@ def call(
     lead: tuple[int, ...],
     ridge: Any,
     keys: Any = None,
+    *,
+    load: Callable[[Rows], Load | None],
 ) -> Result:
     """Fit rows.
 
@@ -45,6 +48,8 @@ def call(
         Penalty as the user gave it.
     keys : array, tuple of arrays or None
         Keys of the groups.
+    load : callable
+        What the problem takes on a device; None where it is not to go to one unasked.
 
     Returns
     -------
@@ -57,15 +62,26 @@ def call(
         As `wrap`.
     """
     penalties = read_ridge(ridge, lead, rows.m if keeps_apart(rows, options) else None)
-    job = Job(choose(options.device, rows.place), options, penalties)
+    job = Job(_engine_for(rows, options, load), options, penalties)
     return wrap(_answer(rows, problem, job), job, rows.kind, rows.place, keys)
 
 
-def reduce_rows(rows: Rows, options: Options, problem: Problem) -> Moments:
+def reduce_rows(
+    rows: Rows, options: Options, problem: Problem, *, load: Callable[[Rows], Load | None]
+) -> Moments:
     """Reduce rows to moments, which are small and lie on the host; parameters as `call`."""
-    return _answer(
-        rows, problem, Job(choose(options.device, rows.place), options, None)
-    ).moments.map(to_host)
+    job = Job(_engine_for(rows, options, load), options, None)
+    return _answer(rows, problem, job).moments.map(to_host)
+
+
+def _engine_for(rows: Rows, options: Options, load: Callable[[Rows], Load | None]) -> Engine:
+    """Engine for the device option; with "auto" the one that is expected to take less time."""
+    wanted = options.device
+    # In double-double all is done on the CPU.
+    if wanted == "auto" and rows.place == CPU and options.solver != "accurate":
+        found = load(rows)
+        wanted = wanted if found is None else costs.device_for(found)
+    return choose(wanted, rows.place)
 
 
 def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None) -> Result:
@@ -147,4 +163,4 @@ def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
         terms=rows.terms,
         responses=rows.responses,
     )
-    return replace(answer, moments=named)
+    return Answer(named, answer.solution, answer.refined)

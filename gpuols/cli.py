@@ -214,7 +214,9 @@ def _add_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--ridge", type=float, default=0.0, help="penalty on the squared slopes")
     fit.add_argument("--solver", choices=SOLVERS, default="auto", help="as in gpuols.fit")
     fit.add_argument("--tol", type=float, default=1e-10, help="largest error bound called OK")
-    fit.add_argument("--device", default="auto", help='"cpu", "cuda", "cuda:1"; default "auto"')
+    fit.add_argument(
+        "--device", default="auto", help='"cpu", "cuda", "cuda:1", "cuda:all"; default "auto"'
+    )
 
 
 def _fit(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from gpuols import keys as grouping_keys
 from gpuols.call import call
 from gpuols.errors import InputError
 from gpuols.options import Options, Progress
+from gpuols.plan import Load
 from gpuols.problems import batch
 from gpuols.problems import groups as grouped
 from gpuols.problems.pipeline import Answer, Job
@@ -69,10 +70,13 @@ def fit(
         after the intercept; "min_norm": all coefficients, of the shortest slopes; "nan": all of
         the regression's coefficients are NaN; "raise": an error, after all is computed.
     device : str
-        "auto": where the data is, the CPU for data in host memory; "cpu", "cpu:numpy"; "cuda",
-        "cuda:1": data in host memory is copied over, and the results are copied back. A device
-        fits batches and groups; what its error bound rejects is solved again on the CPU, and
-        `Result.engine` says so. An engine that can't be had raises, saying why.
+        "auto": where the data is; data in host memory is fitted on the CPU, or on the first CUDA
+        device where the time for copies and work, by rates measured there once, is expected to be
+        clearly less. "cpu", "cpu:numpy"; "cuda", "cuda:1": data in host memory is copied over, and
+        the results are copied back; "cuda:all": the same with every device that CUDA shows, a
+        share each, while data on a device is fitted there. A device fits batches and groups; what
+        its error bound rejects is solved again on the CPU. `Result.engine` says what ran. An engine
+        that can't be had raises, saying why.
     batch_size : int, optional
         Regressions worked on together, instead of what a memory budget of 256 MiB allows.
     progress : bool or callable
@@ -113,7 +117,7 @@ def fit(
         add_intercept, missing, solver, tol, singular, device, batch_size, progress, names
     )
     rows = read_rows(X, y, weights, names)
-    return call(rows, options, batch.answer, rows.lead, ridge)
+    return call(rows, options, batch.answer, rows.lead, ridge, load=batch.load)
 
 
 def fit_groups(
@@ -204,7 +208,11 @@ def fit_groups(
     def answer(rows: Rows, job: Job) -> Answer:
         return grouped.answer(rows, grouping, job)
 
-    return call(rows, options, answer, grouping.counts.shape, ridge, grouping.keys)
+    def load(rows: Rows) -> Load:
+        return grouped.load(rows, grouping)
+
+    lead, keys = grouping.counts.shape, grouping.keys
+    return call(rows, options, answer, lead, ridge, keys, load=load)
 
 
 def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:

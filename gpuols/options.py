@@ -17,7 +17,7 @@ Progress = bool | Callable[[int, int], object]
 MISSING = ("nan", "drop", "raise")
 SOLVERS = ("auto", "cholesky", "accurate")
 SINGULAR = ("drop", "min_norm", "nan", "raise")
-DEVICES = ("auto", "cpu", "cpu:numpy", "cpu:numba", "cuda")
+DEVICES = ("auto", "cpu", "cpu:numpy", "cpu:numba", "cuda", "cuda:all")
 THREADS_VARIABLE = "GPUOLS_NUM_THREADS"
 
 

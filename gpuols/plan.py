@@ -1,12 +1,19 @@
-"""How work is cut: chunks from a budget of temporaries.
+"""How work is cut: chunks from a budget of temporaries; and where it is done.
 
 A chunk is a range of regressions, of responses that share a design, or of groups of one size.
 How it is cut never reaches the numbers; it decides only memory, balance between threads, and
 how often progress is reported.
+
+With device="auto" rows in host memory go to a device where that is expected to take clearly less
+time. The CPU takes its time for the bytes of rows and answers, then for the operations. A device
+takes its time to start, for the rows to come over the link or for the operations, whichever is
+longer, since they overlap, and for the answers to come back. Five rates say how long; they are
+measured (`gpuols.costs`).
 """
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gpuols.numerics.cholesky import TILE
 from gpuols.options import Progress, threads
@@ -22,7 +29,101 @@ _TILES_MOST = 256
 _PRECISE = 6  # times the temporaries in double-double
 _MASKED_LEAST = 32  # responses: fewer take as long
 
+_CLEARLY = 1.25  # times as long must the CPU take: rates are never quite right
+
 Report = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a fit is to do.
+
+    Attributes
+    ----------
+    sent, brought : int
+        Bytes of the rows as a device takes them, and of moments and answers.
+    operations : int
+        Multiplications and additions.
+    largest : int
+        Bytes of the rows of the largest regression.
+    """
+
+    sent: int
+    brought: int
+    operations: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a machine and a device can do.
+
+    Attributes
+    ----------
+    link : float
+        Bytes a second between host and device, rows being read meanwhile.
+    latency : float
+        Seconds that a fit of next to nothing takes on the device.
+    device_operations : float
+        Operations a second of the device.
+    cpu_bytes, cpu_operations : float
+        Bytes and operations a second of the CPU.
+    """
+
+    link: float
+    latency: float
+    device_operations: float
+    cpu_bytes: float
+    cpu_operations: float
+
+
+def load(
+    numbers: int, *, rows: int, count: int, k: int, m: int, largest: int, itemsize: int = 8
+) -> Load:
+    """What fitting takes.
+
+    Parameters
+    ----------
+    numbers : int
+        In X, y and weights, those that regressions have in common once.
+    rows, count : int
+        Rows of all regressions together, and regressions.
+    k, m : int
+        Columns and responses of each.
+    largest : int
+        Rows of the largest.
+    itemsize : int
+        Bytes of a number.
+
+    Returns
+    -------
+    Load
+        Bytes and operations.
+    """
+    products = k * (k + 1) + 2 * k * m
+    answers = k * k + 2 * k * m + 5 * k + 8 * m + 8
+    return Load(
+        sent=numbers * itemsize,
+        brought=8 * count * answers,
+        operations=rows * products + count * (k**3 // 3 + k * products),
+        largest=largest * (k + m + 1) * itemsize,
+    )
+
+
+def seconds_on_cpu(load: Load, rates: Rates) -> float:
+    """How long the CPU is expected to take."""
+    return (load.sent + load.brought) / rates.cpu_bytes + load.operations / rates.cpu_operations
+
+
+def seconds_on_device(load: Load, rates: Rates) -> float:
+    """How long a device is expected to take for rows of the host."""
+    work = max(load.sent / rates.link, load.operations / rates.device_operations)
+    return rates.latency + work + load.brought / rates.link
+
+
+def device_wins(load: Load, rates: Rates) -> bool:
+    """Whether rows of the host are better fitted on the device."""
+    return _CLEARLY * seconds_on_device(load, rates) < seconds_on_cpu(load, rates)
 
 
 def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list[slice]:

@@ -19,7 +19,7 @@ def precompile(device: str = "cuda", *, progress: Progress = False) -> int:
     Parameters
     ----------
     device : str
-        "cuda", or "cuda:1" and so on.
+        "cuda", "cuda:1" and so on, or "cuda:all".
     progress : bool or callable
         True for a line on stderr, or a function called with (done, total).
 

@@ -72,6 +72,11 @@ class Rows:
         """Responses."""
         return int(self.y.shape[-1])
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number of X and y as engines take them: float32 stays so where both are."""
+        return 4 if self.x.dtype == self.y.dtype == np.float32 else 8
+
     def by_response(self) -> Self:
         """Each response with a copy of the rows of its own: L becomes L+(m,), without copies.
 
@@ -219,8 +224,12 @@ def read_ridge(ridge: Any, lead: tuple[int, ...], responses: int | None = None) 
     InputError
         If it doesn't broadcast, is negative or not finite.
     """
-    value = to_host(arrays.read("ridge", ridge).array).astype(np.float64)
-    if not (np.isfinite(value).all() and (value >= 0).all()):
+    if type(ridge) is float and 0.0 <= ridge < np.inf:  # most often, and sooner
+        value, good = np.asarray(ridge), True
+    else:
+        value = to_host(arrays.read("ridge", ridge).array).astype(np.float64)
+        good = bool(np.isfinite(value).all() and (value >= 0).all())
+    if not good:
         raise InputError(
             "ridge", "a negative or non-finite penalty", "numbers >= 0", "use ridge=0.0 for none"
         )

@@ -71,8 +71,10 @@ def lead_of(x: Any, y: Any, w: Any, single: bool) -> tuple[int, ...]:
         shapes["weights"] = w.shape[:-1]
     lead: tuple[int, ...] = ()
     for name, shape in shapes.items():
+        if shape == lead or not shape:
+            continue  # most often, and sooner
         try:
-            lead = np.broadcast_shapes(lead, shape)
+            lead = np.broadcast_shapes(lead, shape) if lead else shape
         except ValueError:
             listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise InputError(

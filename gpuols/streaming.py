@@ -92,7 +92,7 @@ def moments(
         names=names,
     )
     rows = read_rows(X, y, weights, names)
-    return reduce_rows(rows, options, batch.answer)
+    return reduce_rows(rows, options, batch.answer, load=batch.load)
 
 
 def fit_moments(

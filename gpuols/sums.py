@@ -156,6 +156,8 @@ class Sums:
     def reshape(self, lead: tuple[int, ...]) -> Self:
         """Moments with another shape L, of which no axis counts responses."""
         depth = len(self.lead)
+        if lead == self.lead and not self.apart:
+            return self
         return replace(self.map(lambda a: a.reshape(lead + a.shape[depth:])), apart=False)
 
     def _changed(self, changes: Mapping[str, Callable[[Array], Array]]) -> Self:

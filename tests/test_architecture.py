@@ -58,6 +58,7 @@ FLOORS = {
     "problems": 5,
     "inference": 5,
     "contrasts": 6,
+    "costs": 6,
     "covariance": 5,
     "info": 6,
     "picture": 6,

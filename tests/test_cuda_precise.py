@@ -10,7 +10,6 @@ from agreement import disagreements
 from case import Case, gauss
 from machines import in_order, upload
 from problems import CASES
-from test_cuda import is_wide
 
 import gpuols
 from gpuols import DeviceError
@@ -52,8 +51,6 @@ def assert_same_bits(found, expected):
 @in_order
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_case_has_the_sums_of_the_cpu_and_so_its_answers(case):
-    if is_wide(case):
-        return
     X, y, weights = case.data()
     options = {
         name: case.options[name] for name in ("add_intercept", "missing") & case.options.keys()

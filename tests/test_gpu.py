@@ -13,6 +13,7 @@ import pytest
 from agreement import disagreements
 
 import gpuols
+from gpuols import costs, plan
 from gpuols.engines import device
 
 pytestmark = pytest.mark.gpu
@@ -106,6 +107,45 @@ def test_bits_are_a_regressions_own(cupy, n, k):
     from_host = gpuols.fit(X.get(), y.get(), solver="cholesky", device="cuda")
     for name in NUMBERS:
         np.testing.assert_array_equal(getattr(from_host, name), getattr(whole, name).get())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_the_host_come_through_the_ring(cupy, dtype):
+    X, y = normal(cupy, 400_000, 30, 4, dtype=dtype), normal(cupy, 400_000, 30, dtype=dtype, seed=1)
+    X[7, :, 3] = X[7, :, 1]
+    there = gpuols.fit(X, y)
+    host = X.get(), y.get()
+    for _ in range(3):
+        found = gpuols.fit(*host, device="cuda")
+        for name in NUMBERS:
+            np.testing.assert_array_equal(getattr(found, name), getattr(there, name).get())
+    rows = np.random.default_rng(0).permutation(400_000 * 30)
+    keys, long = rows // 30, (host[0].reshape(-1, 4)[rows], host[1].reshape(-1)[rows])
+    found = gpuols.fit_groups(*long, keys, device="cuda")
+    assert disagreements(found[:9], there[:9]) == []
+
+
+def test_all_devices_have_the_bits_of_one(cupy):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((100_000, 60, 4)), rng.standard_normal((100_000, 60))
+    one, every = (gpuols.fit(X, y, device=name) for name in ("cuda:0", "cuda:all"))
+    assert every.engine == f"cuda:all ({cupy.cuda.runtime.getDeviceCount()})"
+    for name in NUMBERS:
+        np.testing.assert_array_equal(getattr(every, name), getattr(one, name))
+
+
+def test_rates_are_measured_and_auto_says_what_it_chose(cupy, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    costs.forget()
+    rates = costs.rates_of(0)
+    assert rates is not None
+    print(rates)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((100_000, 60, 4)), rng.standard_normal((100_000, 60))
+    sizes = {"rows": 6_000_000, "count": 100_000, "k": 4, "m": 1, "largest": 60}
+    wins = plan.device_wins(plan.load(X.size + y.size, **sizes), rates)
+    assert gpuols.fit(X, y).engine == ("cuda:0" if wins else "cpu:numpy")
+    costs.forget()
 
 
 def test_hard_regressions_are_told_from_easy_ones(cupy):

@@ -26,7 +26,7 @@ ACCEPTED = {
     "solver": ["auto", "cholesky", "accurate"],
     "singular": ["drop", "min_norm", "nan", "raise"],
     "tol": [1e-10, 1, np.float64(1e-8), np.float32(1e-8), 5e-324, 1e300, np.int64(3)],
-    "device": ["auto", "cpu", "cpu:numpy", "cpu:numba", "cuda", "cuda:0", "cuda:12"],
+    "device": ["auto", "cpu", "cpu:numpy", "cpu:numba", "cuda", "cuda:0", "cuda:12", "cuda:all"],
     "batch_size": [None, 1, 10**12, np.int64(5), np.uint8(7)],
     "progress": [True, False, print, lambda done, total: None, "".join],
     "names": [None, [], ["a", "b"], ("a", "b"), [np.str_("a")], [""]],

@@ -310,3 +310,40 @@ def test_a_device_tells_what_it_is(late):
     assert device.attributes["MaxSharedMemoryPerBlockOptin"] == 227 << 10
     properties = late.cuda.runtime.getDeviceProperties(0)
     assert (properties["name"], properties["major"]) == (b"NVIDIA Stand-in", 9)
+
+
+# Page-locked memory
+
+
+@pytest.mark.parametrize("change", ["nothing", "write", "let go"])
+def test_page_locked_memory_is_read_when_the_stream_gets_there(late, change):
+    host = importlib.import_module("cupyx").empty_pinned((4,), float)
+    host[:] = 1.0
+    there = late.empty(4)
+    there.set(host[:], stream=late.cuda.get_current_stream())
+    if change == "write":
+        host[1] = 2.0
+    elif change == "let go":
+        del host
+    expected = {"nothing": [1.0] * 4, "write": [1.0, 2.0, 1.0, 1.0], "let go": [np.nan] * 4}
+    np.testing.assert_array_equal(there.get(), expected[change])
+
+
+def test_page_locked_memory_is_written_when_the_stream_gets_there(late):
+    host = importlib.import_module("cupyx").empty_pinned((4,), float)
+    assert late.ones_like(late.zeros(4)).get(out=host[:], blocking=False).base is not None
+    assert np.isnan(host).all()
+    late.cuda.get_current_stream().synchronize()
+    np.testing.assert_array_equal(host, np.ones(4))
+
+
+def test_there_is_only_so_much_page_locked_memory():
+    with standin.installed(lockable=100) as on:
+        empty = importlib.import_module("cupyx").empty_pinned
+        first = empty((10,), float)
+        with pytest.raises(standin.CUDARuntimeError, match="out of memory"):
+            empty((10,), float)
+        assert (on.locked, on.locks) == (80, [80])
+        del first
+        assert on.locked == 0
+        empty((10,), float)

@@ -11,6 +11,7 @@ from gpuols.engines import cpu
 from gpuols.engines import device as devices
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.fitted import Looks
+from gpuols.engines.several import Several
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import LongTable, Table
 from gpuols.engines.workspace import Workspace
@@ -152,6 +153,8 @@ class Engine(Protocol):
 
 _ENGINES: dict[str, Callable[[int], Engine]] = {cpu.NAME: lambda number: cpu, "cuda": Cuda}
 
+_ALL = "cuda:all"
+
 _ABSENT = {
     "cpu:numba": 'this version of gpuols has no compiled CPU engine; use device="cpu"',
 }
@@ -189,7 +192,7 @@ def choose(device: str, place: str = "cpu") -> Engine:
         raise DeviceError(
             "device", f"{device!r} ({reason})", "'auto' or 'cpu'", 'use device="auto"'
         )
-    return _ENGINES[_name(wanted)](_number(wanted))
+    return Several.every() if wanted == _ALL else _ENGINES[_name(wanted)](_number(wanted))
 
 
 def _place_wanted(device: str, place: str) -> str:
@@ -200,7 +203,7 @@ def _place_wanted(device: str, place: str) -> str:
         return cpu.NAME
     if device == "cuda":
         return "cuda:0" if place == "cpu" else place
-    return device
+    return device if place == "cpu" or device != _ALL else place
 
 
 def available() -> dict[str, str]:
@@ -217,12 +220,15 @@ def _why_not(device: str) -> str:
     """Why an engine can't be had, in one line; empty if it can."""
     name = _name(device)
     reason = devices.why_not(_number(device)) if name == "cuda" else ""
+    if device == _ALL and not reason:
+        reasons = {number: devices.why_not(number) for number in Several.every().numbers}
+        reason = "; ".join(f"cuda:{number}: {why}" for number, why in reasons.items() if why)
     return reason or ("" if name in _ENGINES else _ABSENT[name])
 
 
 def _number(device: str) -> int:
     name, _, number = device.partition(":")
-    return int(number) if name == "cuda" and number else 0
+    return int(number) if name == "cuda" and number.isdecimal() else 0
 
 
 def _ready(name: str) -> str:

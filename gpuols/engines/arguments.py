@@ -36,10 +36,12 @@ def checked(kernel: Kernel, arguments: Sequence[Any], device: int) -> tuple[Any,
     if len(arguments) != len(expected):
         raise TypeError(f"kernel {kernel} takes {len(expected)} arguments, not {len(arguments)}")
     for value, parameter in zip(arguments, expected, strict=True):
+        if value is None and parameter.pointer:
+            continue
         complain = _of_array if parameter.pointer else _of_scalar
         if complaint := complain(value, parameter, device):
             raise TypeError(f"kernel {kernel}, parameter {parameter.name}: {complaint}")
-    return tuple(_NULL if value is None else value for value in arguments)
+    return tuple([_NULL if value is None else value for value in arguments])
 
 
 def _of_scalar(value: Any, parameter: Parameter, device: int) -> str:
@@ -52,8 +54,6 @@ def _of_scalar(value: Any, parameter: Parameter, device: int) -> str:
 
 def _of_array(value: Any, parameter: Parameter, device: int) -> str:
     """Why a value can't be passed where an array is expected; empty if it can."""
-    if value is None:
-        return ""
     if type(value).__module__.partition(".")[0] != "cupy":
         return f"got {type(value).__name__}, expected a device array or None"
     if parameter.dtype is not None and value.dtype != parameter.dtype:

@@ -1,9 +1,10 @@
 """Batches: regressions of one shape answered by the kernels, some at a time.
 
-Out of memory halves how many, and goes on.
+Out of memory halves how many, and goes on. Rows of the host are sent, and their answers brought
+back, in a turn of the link, which need not wait for the last one.
 """
 
-from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,11 @@ from numpy.typing import NDArray
 
 from gpuols.engines import device, launches, libraries
 from gpuols.engines.launches import Launch, Shape
+from gpuols.engines.link import Link
 from gpuols.engines.lots import Lot, Slices, Stretches, steps, too_large
-from gpuols.engines.outputs import Outputs
+from gpuols.engines.outputs import Outputs, Places, as_slice
 
-Report = Callable[[int, int], object]
-
-_SHARE = 0.25  # of the free memory, for what some regressions need
+_SHARE = 0.25  # of the free memory, for what some regressions need; two lots may be under way
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,23 @@ class Batch:
         Largest error bound that is called OK.
     outputs : Outputs
         Where everything goes.
+    link : Link
+        How rows come from the host and answers go there.
     """
 
     number: int
     shape: Shape
     tol: float
     outputs: Outputs
+    link: Link
 
     def answer(
         self,
-        places: NDArray[np.int64],
+        places: Places,
         lot: Slices | Stretches,
         ridge: NDArray[np.float64],
         batch_size: int | None,
-    ) -> Iterator[int]:
+    ) -> None:
         """Answer some regressions, as many at a time as the memory allows.
 
         Parameters
@@ -60,43 +63,46 @@ class Batch:
             Penalties of all regressions.
         batch_size : int or None
             How many at a time.
-
-        Yields
-        ------
-        How many were answered.
         """
         length, step = len(places), self._step(lot, batch_size)
         start = 0
         while start < length:
             span = slice(start, min(start + step, length))
             try:
-                self._answer_some(places[span], lot.part(self.shape, span), ridge[places[span]])
+                with self.link.turn() if lot.sent else nullcontext():
+                    self._answer_some(places[span], lot.part(self.shape, span, self.link), ridge)
+                    self.link.done(span.stop - span.start)
             except device.OutOfMemory as error:
                 if step == 1:
                     raise too_large(self.shape, self.number) from error
+                self.link.drain()
                 device.release()
                 step = max(1, min(step, length - start) // 2)
                 continue
-            yield span.stop - span.start
             start = span.stop
 
     def _step(self, lot: Slices | Stretches, batch_size: int | None) -> int:
         """Regressions worked on together."""
         shape = self.shape
-        numbers = lot.numbers(shape, self.outputs.on_host)
-        numbers += shape.moments + shape.answers + shape.m + shape.room
+        if shape.fused and not self.outputs.on_host and not shape.drop:
+            return self.outputs.count if batch_size is None else batch_size
+        answers = shape.moments + shape.answers + shape.m
+        numbers = lot.numbers(shape) + answers + shape.room
         if shape.by_library:
             numbers += shape.k * (shape.k + 1)
         affordable = int(_SHARE * device.free_bytes()) // (8 * max(numbers, 1))
-        if shape.fused and not self.outputs.on_host and not shape.drop:
-            affordable = self.outputs.count
+        if lot.sent:
+            affordable = min(affordable, self.link.room // (8 * max(lot.rows, answers)))
         return max(1, affordable if batch_size is None else batch_size)
 
-    def _answer_some(self, places: NDArray[np.int64], lot: Lot, ridge: NDArray[np.float64]) -> None:
+    def _answer_some(self, places: Places, lot: Lot, ridge: NDArray[np.float64]) -> None:
         if not lot.count:
             return
-        penalties = device.upload(np.asarray(ridge, np.float64)) if ridge.any() else None
-        with self.outputs.part(places) as out:
+        own = ridge[as_slice(places) if isinstance(places, range) else places]
+        # One penalty for all is looked at once, not once for each regression.
+        penalised = own[:1].any() if own.strides == (0,) else own.any()
+        penalties = device.upload(np.asarray(own, np.float64)) if penalised else None
+        with self.outputs.part(places, self.link) as out:
             weights, where = mask_rows(self.shape, lot)
             rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
             rows += [lot.spans, lot.order]
@@ -163,16 +169,3 @@ def mask_rows(shape: Shape, lot: Lot) -> tuple[Any, Any]:
 def start(launch: Launch, tasks: int, arguments: list[Any]) -> None:
     """Start a kernel with blocks enough for a number of tasks."""
     device.launch(launch.kernel, launch.grid(tasks), launch.block, arguments, launch.shared_bytes)
-
-
-def counted(report: Report | None, total: int) -> Callable[[int], None]:
-    """What reports (done, total) when told how many more are done."""
-    done = 0
-
-    def tell(number: int) -> None:
-        nonlocal done
-        done += number
-        if report is not None:
-            report(done, total)
-
-    return tell

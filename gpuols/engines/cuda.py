@@ -1,7 +1,8 @@
 """The CUDA engine, for batches of regressions and for groups of rows.
 
 Rows that live on the device are read where they are, whatever their strides; rows in host memory
-are copied over, as many regressions at a time as fit in a share of the free memory. Regressions
+go there through a ring of buffers (ring.py), as many regressions at a time as fit one of them and
+a quarter of the free memory, while the device works on those before. Regressions
 of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fit_batch.cu); longer
 and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
@@ -10,27 +11,24 @@ Rows and residuals are summed in double-double here, too (`precision`); to solve
 the NumPy engine's work.
 """
 
-import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device, precision
-from gpuols.engines.batches import Batch, Report, counted
 from gpuols.engines.design import Design
-from gpuols.engines.fitted import Looks
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Shape
-from gpuols.engines.lots import lines, shape_of
+from gpuols.engines.link import between
+from gpuols.engines.lots import shape_of
 from gpuols.engines.outputs import Outputs
-from gpuols.engines.pieces import classes, pieces
 from gpuols.engines.responses import Responses
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Table
-from gpuols.engines.workspace import Workspace
+from gpuols.engines.work import BatchWork, GroupWork, Options, Report, Work, counted
 from gpuols.errors import DeviceError
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
@@ -58,6 +56,7 @@ class Cuda:
         """Context in which this device is the current one."""
         return device.on(self.number)
 
+    moments_batch = staticmethod(cpu.moments_batch)
     moments_shared = staticmethod(cpu.moments_shared)
     moments_masked = staticmethod(cpu.moments_masked)
     moments_groups = staticmethod(cpu.moments_groups)
@@ -117,20 +116,9 @@ class Cuda:
         rejected : (1,)
             On the device: how many regressions call for a closer look.
         """
-        count = math.prod(lead)
         shape = shape_of(self.number, x, y, weights, centered=centered, drop=drop)
-        tables = [
-            table if table is None else np.broadcast_to(table, (*lead, *table.shape[-inner:]))
-            for table, inner in ((x, 2), (y, 2), (weights, 1))
-        ]
-        with device.on(self.number):
-            outputs = self._room(shape, count, isinstance(x, np.ndarray))
-            batch = Batch(self.number, shape, tol, outputs)
-            told = counted(report, count)
-            for places, parts in lines(tables, lead):
-                for number in batch.answer(places, parts, ridge, batch_size):
-                    told(number)
-            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+        options = Options(shape, ridge, tol, batch_size)
+        return self._fit(BatchWork((x, y, weights), lead or (1,), options), report)
 
     def fit_groups(
         self,
@@ -171,24 +159,23 @@ class Cuda:
         moments, solution, rejected
             As of `fit_batch`, L = (G,), or (G * m,) of one response each.
         """
-        each = range(y.shape[1]) if apart else (None,)
-        total, on_host = len(grouping.counts) * len(each), place_of(x) == CPU
         own = y[:, :1] if apart else y
         shape = shape_of(self.number, x, own, weights, centered=centered, drop=drop)
-        told = counted(report, total)
+        options = Options(shape, ridge, tol, batch_size)
+        return self._fit(GroupWork((x, y, weights), grouping, apart, options), report)
+
+    def _fit(self, work: Work, report: Report | None) -> tuple[Moments, Solution, Any]:
+        shape, on_host = work.options.shape, place_of(work.tables[0]) == CPU
         with device.on(self.number):
-            outputs = self._room(shape, total, on_host)
-            for piece in pieces(x, y, weights, grouping, shape, self.number):
-                for n, groups in classes(piece.lengths, shape):
-                    batch = Batch(self.number, replace(shape, n=n), tol, outputs)
-                    for r, response in enumerate(each):
-                        stretches = piece.of(groups, response)
-                        places = (piece.start + groups) * len(each) + r
-                        for number in batch.answer(places, stretches, ridge, batch_size):
-                            told(number)
-                        del stretches
-                del piece  # before the next one is brought over
-            return outputs.moments(shape), outputs.solution(shape), outputs.rejected
+            outputs = self._room(shape, work.count, on_host)
+            rejected = self._answer(work, outputs, counted(report, work.count))
+            return outputs.moments(shape), outputs.solution(shape), rejected
+
+    def _answer(self, work: Work, outputs: Outputs, tell: Callable[[int], None]) -> Any:
+        """Answer all of it; how many call for a closer look, (1,)."""
+        with between(self.number, work.tables, tell) as link:
+            work.answer(self.number, outputs, link, slice(0, work.units))
+        return outputs.rejected
 
     def fit_shared(
         self,
@@ -231,11 +218,9 @@ class Cuda:
             As of `fit_batch`, L = (), m responses.
         """
         alone = cpu.solve(design, ridge, tol=tol, singular=singular, design=factored)
-        told = counted(report, y.shape[1])
         with device.on(self.number):
             responses = Responses.on(self.number, x, weights, y, design, factored, singular)
-            for number in responses.answer(tol, batch_size):
-                told(number)
+            responses.answer(tol, batch_size, counted(report, y.shape[1]))
             return responses.moments(design), responses.solution(alone), responses.rejected
 
     def reduce_batch(self, *rows: Any, **options: Any) -> Moments:
@@ -259,34 +244,6 @@ class Cuda:
                 "fewer regressions at a time",
                 "free memory of the device, or pass arrays in host memory",
             ) from error
-
-    def moments_batch(
-        self,
-        x: Table,
-        y: Table,
-        weights: Table | None,
-        which: Any,
-        *,
-        centered: bool,
-        drop: bool,
-        precise: bool = False,
-        fitted: Looks = (),
-        space: Workspace,
-    ) -> Moments:
-        """Moments of some regressions, by the NumPy engine; parameters as `cpu.moments_batch`."""
-        every = slice(None)
-        own = x[which, every]
-        return cpu.moments_batch(
-            own,
-            y[which, every],
-            None if weights is None else weights[which, every],
-            np.arange(len(own)) if precise else slice(0, len(own)),
-            centered=centered,
-            drop=drop,
-            precise=precise,
-            fitted=fitted,
-            space=space,
-        )
 
     def check_moments(self) -> None:
         """Raise: moments are small, and solved in host memory."""

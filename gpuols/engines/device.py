@@ -155,6 +155,9 @@ def on(number: int, stream: int | None = None) -> Iterator[None]:
         While it is.
     """
     cuda = namespace().cuda
+    if number == cuda.runtime.getDevice() and stream in (None, cuda.get_current_stream().ptr):
+        yield
+        return
     with ExitStack() as stack:
         stack.enter_context(cuda.Device(number))
         around = cuda.get_current_stream()

@@ -70,8 +70,7 @@ def pick(tables: Sequence[Any], index: Any, shape: Shape) -> list[Any]:
     else:
         there = _there(index)
         own = [table if table is None else table[there] for table in tables]
-    x, y, weights = own
-    return list(all_ready(x, y, weights, shape))
+    return all_ready(own, shape)
 
 
 def _there(index: Any) -> Any:

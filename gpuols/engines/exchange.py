@@ -6,6 +6,11 @@ from typing import Any
 from gpuols.engines.device import namespace
 
 
+def is_ours(value: Any) -> bool:
+    """Whether an array is CuPy's own, to be used as it is."""
+    return isinstance(value, namespace().ndarray)
+
+
 def adopt(value: Any) -> Any:
     """Array of any library on the current device, as CuPy's, in place.
 
@@ -20,9 +25,9 @@ def adopt(value: Any) -> Any:
     (...)
         The current stream works on it after what was asked of it before.
     """
-    cupy = namespace()
-    if isinstance(value, cupy.ndarray):
+    if is_ours(value):
         return value
+    cupy = namespace()
     return cupy.from_dlpack(value) if hasattr(value, "__dlpack__") else cupy.asarray(value)
 
 

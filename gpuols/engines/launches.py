@@ -6,7 +6,6 @@ many regressions a block takes at a time does not reach the numbers.
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -50,6 +49,11 @@ class Shape:
     centered: bool
     weighted: bool
     drop: bool
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the rows."""
+        return np.dtype(np.float32 if self.real == "float" else np.float64)
 
     @property
     def columns(self) -> int:
@@ -121,14 +125,19 @@ class Shape:
         return max(self.precise_sums, self.moments, self.pairs) <= _MOST
 
     @property
+    def panel_tiles(self) -> int:
+        """Columns over 8 of a panel of a design that responses share."""
+        return 1 if self.k <= 8 else 2 if self.k <= 16 else 4
+
+    @property
+    def panels(self) -> int:
+        """Panels of such a design."""
+        return max(1, -(-self.k // (8 * self.panel_tiles)))
+
+    @property
     def tiles(self) -> int:
         """Columns over 8."""
         return max(1, -(-self.columns // 8))
-
-
-def real_of(x: Any, y: Any) -> str:
-    """Type that kernels read the rows as."""
-    return "float" if x.dtype == y.dtype == np.float32 else "double"
 
 
 @dataclass(frozen=True)
@@ -188,25 +197,15 @@ def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
     return Launch(kernel, SOLVE, 0 if spills else needed, SOLVE // team), spills
 
 
-def tiles_of(k: int) -> int:
-    """Columns over 8 of a panel of a design that responses share."""
-    return 1 if k <= 8 else 2 if k <= 16 else 4
-
-
-def panels_of(k: int) -> int:
-    """Panels of such a design."""
-    return max(1, -(-k // (8 * tiles_of(k))))
-
-
 def responses(shape: Shape) -> tuple[Launch, bool]:
     """Rows of responses that share a design to sums, and whether to answers at once."""
-    kernel = Kernel("responses", (("real", shape.real), ("tiles", tiles_of(shape.k))))
-    return Launch(kernel, RESPONSES, round=EACH), shape.chunks == panels_of(shape.k) == 1
+    kernel = Kernel("responses", (("real", shape.real), ("tiles", shape.panel_tiles)))
+    return Launch(kernel, RESPONSES, round=EACH), shape.chunks == shape.panels == 1
 
 
 def solve_responses(shape: Shape) -> Launch:
     """Sums of chunks to answers to those responses."""
-    macros = ("tiles", tiles_of(shape.k)), ("panels", min(2, panels_of(shape.k)))
+    macros = ("tiles", shape.panel_tiles), ("panels", min(2, shape.panels))
     return Launch(Kernel("solve_responses", macros), RESPONSES, round=EACH)
 
 

@@ -5,7 +5,7 @@ table, read in an order that brings each one's rows together.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import device
-from gpuols.engines.launches import CHUNK, Shape, real_of
+from gpuols.engines.launches import CHUNK, Shape
+from gpuols.engines.link import Link
+from gpuols.engines.sources import Beside
 from gpuols.errors import DeviceError
 
 
@@ -71,16 +73,32 @@ class Slices:
 
     tables: list[Any]
 
-    def numbers(self, shape: Shape, on_host: bool) -> int:
-        """Numbers that the rows of one take on the device, and the sums of its chunks."""
-        own = shape.n * (shape.columns + 2) if on_host else shape.n * shape.drop
-        return own + shape.chunks * shape.sums
+    @property
+    def sent(self) -> bool:
+        """Whether they are in host memory."""
+        return isinstance(self.tables[0], np.ndarray)
 
-    def part(self, shape: Shape, span: slice) -> Lot:
-        """Rows of some of them."""
-        x, y, weights = (None if table is None else table[span] for table in self.tables)
+    @property
+    def rows(self) -> int:
+        """Numbers that are sent for one."""
+        tables = [table for table in self.tables if table is not None and not _in_common(table)]
+        return sum(math.prod(table.shape[1:]) for table in tables) if self.sent else 0
+
+    def numbers(self, shape: Shape) -> int:
+        """Numbers that the rows of one take on the device, and the sums of its chunks."""
+        return self.rows + shape.n * shape.drop + shape.chunks * shape.sums
+
+    def part(self, shape: Shape, span: slice, link: Link | None = None) -> Lot:
+        """Rows of some of them, in a turn of the link where they are in host memory."""
+        tables = [None if table is None else table[span] for table in self.tables]
+        if self.sent:
+            assert link is not None
+            dtypes = shape.dtype, shape.dtype, np.dtype(np.float64)
+            tables = [_sent(t, d, link) for t, d in zip(tables, dtypes, strict=True)]
+        else:
+            tables = all_ready(tables, shape)
         count = span.stop - span.start
-        return Lot(count, count * shape.chunks, *all_ready(x, y, weights, shape))
+        return Lot(count, count * shape.chunks, *tables)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +123,13 @@ class Stretches:
     order: Any
     effective: Any
 
-    def numbers(self, shape: Shape, on_host: bool) -> int:
+    sent, rows = False, 0
+
+    def numbers(self, shape: Shape) -> int:
         """Numbers that the sums of the chunks of one take on the device, on the average."""
         return int(-(-self.lengths.sum() // len(self.lengths)) // CHUNK + 1) * shape.sums
 
-    def part(self, shape: Shape, span: slice) -> Lot:
+    def part(self, shape: Shape, span: slice, link: Link | None = None) -> Lot:
         """Rows of some of them."""
         first, lengths = self.first[span], self.lengths[span]
         chunks = np.maximum(1, -(-lengths // CHUNK))
@@ -129,7 +149,7 @@ class Stretches:
         )
 
 
-def lines(tables: list[Any], lead: tuple[int, ...]) -> Iterator[tuple[NDArray[np.int64], Slices]]:
+def lines(tables: list[Any], lead: tuple[int, ...], part: slice) -> Iterator[tuple[range, Slices]]:
     """Runs of regressions along the longest axis of L, whose rows are evenly apart in memory.
 
     Parameters
@@ -137,38 +157,78 @@ def lines(tables: list[Any], lead: tuple[int, ...]) -> Iterator[tuple[NDArray[np
     tables : list of (L..., ...) or None
         X, y and weights.
     lead : tuple of int
-        Shape L.
+        Shape L, of at least one axis.
+    part : slice
+        Places along its longest axis.
 
     Yields
     ------
-    The numbers (length,) of the regressions of a run, and their rows.
+    The numbers of the regressions of a run, and their rows.
     """
-    if not lead:
-        alone = [table if table is None else table[None] for table in tables]
-        yield np.zeros(1, np.int64), Slices(alone)
+    cut, length = lead.index(max(lead)), part.stop - part.start
+    sizes = (*lead[:cut], length, *lead[cut + 1 :])
+    if 0 in sizes:
         return
-    numbers = np.arange(math.prod(lead)).reshape(lead)
-    longest = int(np.argmax(lead))
-    others = (*lead[:longest], *lead[longest + 1 :])
-    for place in np.ndindex(others):
+    apart = [math.prod(lead[axis + 1 :]) for axis in range(len(lead))]
+    first, depth = part.start * apart[cut], len(lead)
+    if length < lead[cut]:
+        own = (*(slice(None),) * cut, part)
+        tables = [table if table is None else table[own] for table in tables]
+    sizes, apart = _merged(tables, sizes, apart)
+    if len(sizes) != depth:
+        tables = [t if t is None else t.reshape((*sizes, *t.shape[depth:])) for t in tables]
+    longest = sizes.index(max(sizes))
+    step, length = apart.pop(longest), sizes[longest]
+    for place in np.ndindex((*sizes[:longest], *sizes[longest + 1 :])):
         where = (*place[:longest], slice(None), *place[longest:])
-        yield numbers[where], Slices([table if table is None else table[where] for table in tables])
+        start = first + sum(i * distance for i, distance in zip(place, apart, strict=True))
+        rows = [table if table is None else table[where] for table in tables]
+        yield range(start, start + step * length, step), Slices(rows)
 
 
-def all_ready(x: Any, y: Any, weights: Any, shape: Shape) -> tuple[Any, Any, Any]:
-    """X, y and weights as the kernels take them."""
-    return ready(x, shape, True), ready(y, shape, True), ready(weights, shape, False)
+def _merged(
+    tables: list[Any], sizes: tuple[int, ...], apart: list[int]
+) -> tuple[tuple[int, ...], list[int]]:
+    """Axes, and what is between their numbers, as few as all strides allow without copies."""
+    found, between, last = [1], [1], None
+    for axis, size in enumerate(sizes):
+        if size == 1:
+            continue
+        strides = [0 if table is None else table.strides[axis] for table in tables]
+        strides.append(apart[axis])
+        if last is None or last == [stride * size for stride in strides]:
+            found[-1], between[-1] = found[-1] * size, apart[axis]
+        else:
+            found.append(size)
+            between.append(apart[axis])
+        last = strides
+    return tuple(found), between
 
 
-def ready(table: Any, shape: Shape, is_rows: bool) -> Any:
+def _sent(table: Any, dtype: np.dtype, link: Link) -> Any:
+    """Rows of the host on the device; what all regressions have in common goes over once."""
+    if table is None:
+        return None
+    one = _in_common(table)
+    found = link.send(Beside(table[:1] if one else table, dtype))
+    return np.broadcast_to(found, table.shape) if one else found
+
+
+def _in_common(table: Any) -> bool:
+    """Whether all regressions have the same rows."""
+    return len(table) > 1 and table.strides[0] == 0
+
+
+def all_ready(tables: Iterable[Any], shape: Shape) -> list[Any]:
+    """X, y and weights on the device as the kernels take them."""
+    dtypes = shape.dtype, shape.dtype, np.dtype(np.float64)
+    return [_ready(t, d) for t, d in zip(tables, dtypes, strict=True)]
+
+
+def _ready(table: Any, dtype: np.dtype) -> Any:
     """Table on the device, of the dtype that the kernels take, at strides of whole numbers."""
     if table is None:
         return None
-    dtype = np.dtype(np.float32 if shape.real == "float" and is_rows else np.float64)
-    if isinstance(table, np.ndarray):
-        one = len(table) > 1 and table.strides[0] == 0
-        found = device.upload(np.ascontiguousarray(table[:1] if one else table, dtype))
-        return np.broadcast_to(found, table.shape) if one else found
     if table.dtype != dtype:
         return table.astype(dtype)
     if any(step % dtype.itemsize for step in table.strides) or table.data.ptr % dtype.itemsize:
@@ -200,6 +260,11 @@ def shape_of(number: int, x: Any, y: Any, weights: Any, *, centered: bool, drop:
             'fit fewer responses at a time, or use device="cpu"',
         )
     return shape
+
+
+def real_of(x: Any, y: Any) -> str:
+    """Type that kernels read the rows as."""
+    return "float" if x.dtype == y.dtype == np.float32 else "double"
 
 
 def too_large(shape: Shape, number: int) -> DeviceError:

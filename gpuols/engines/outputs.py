@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from gpuols.engines import device
 from gpuols.engines.launches import Shape
+from gpuols.engines.link import Link
 from gpuols.engines.solution import Solution
 from gpuols.moments import Moments
-from gpuols.numerics.lanes import to_first
+
+Places = range | NDArray[np.int64]
+"""Numbers of some regressions, (b,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,31 +65,41 @@ class Outputs:
         )
 
     @contextmanager
-    def part(self, places: NDArray[np.int64]) -> Iterator[list[Any]]:
+    def part(self, places: Places, link: Link) -> Iterator[list[Any]]:
         """Where kernels are to write for some regressions: their last arguments.
 
         Parameters
         ----------
         places : (b,)
             Numbers of the regressions.
+        link : Link
+            What brings them to host memory.
 
         Yields
         ------
         list
             moments, answers, status, rejected, and the doubles from one entry to the next.
         """
-        where = self._index(places)
         room = [self.numbers, self.answers, self.status]
+        if not self.on_host and isinstance(places, range) and places == range(self.count):
+            yield [*room, self.rejected, np.int64(self.count)]
+            return
+        where = self._index(places)
         if not self.on_host and isinstance(where, slice) and where.step == 1:
             yield [*(array[:, where] for array in room), self.rejected, np.int64(self.count)]
             return
         parts = [device.empty((len(array), len(places)), array.dtype) for array in room]
         yield [*parts, self.rejected, np.int64(len(places))]
         for array, part in zip(room, parts, strict=True):
-            array[:, where] = device.download(part) if self.on_host else part
+            if self.on_host:
+                link.bring(part, array, where)
+            else:
+                array[:, where] = part
 
-    def _index(self, places: NDArray[np.int64]) -> Any:
+    def _index(self, places: Places) -> Any:
         """Index of some regressions, a slice where they are evenly apart."""
+        if isinstance(places, range):
+            return as_slice(places)
         first, last = int(places[0]), int(places[-1])
         step = (last - first) // max(len(places) - 1, 1) or 1
         if (np.diff(places) == step).all():
@@ -110,7 +123,7 @@ class Outputs:
             error_bound=error_bound,
             df_resid=df_resid,
             rank=np.where(np.isnan(df_resid), -1, p),
-            status=to_first(self.status),
+            status=self.status.T,
             precise=zeros((self.count, m), bool),
         )
 
@@ -134,10 +147,16 @@ def moments_from(numbers: Any, shape: Shape) -> Moments:
     )
 
 
+def as_slice(places: range) -> slice:
+    """The same numbers as an index."""
+    return slice(places.start, places.stop, places.step)
+
+
 def _cut(block: Any, sizes: Iterable[tuple[int, ...]]) -> Iterator[Any]:
     """Pieces of a block (entries, B), one after the other, as (B, ...)."""
-    start = 0
+    start, turned = 0, block.T
     for size in sizes:
         stop = start + math.prod(size)
-        yield to_first(block[start:stop].reshape(*size, block.shape[1]))
+        piece = turned[:, start:stop] if size else turned[:, start]
+        yield piece.reshape((len(turned), *size)) if len(size) > 1 else piece
         start = stop

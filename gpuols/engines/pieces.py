@@ -1,9 +1,10 @@
 """Pieces: the groups of a long table brought to a device, and told apart by size.
 
-Where the table is in host memory its rows go over as many groups at a time as the memory allows.
+Where the table is in host memory its rows go over as many groups at a time as fit a buffer of the
+ring and the memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 
 from gpuols.engines import device
 from gpuols.engines.launches import ALONE, CHUNK, Shape
+from gpuols.engines.link import Link
 from gpuols.engines.lots import Stretches, all_ready, too_large
+from gpuols.engines.sources import Picked
 from gpuols.errors import DeviceError
 from gpuols.keys import Grouping
 from gpuols.places import CPU, place_of
 
 _MOST_ROWS = 2**31 - 1
-_SHARE = 0.25  # of the free memory, for rows that come from the host
+_SHARE = 0.25  # of the free memory, for rows that come from the host; two pieces may be under way
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,59 +54,92 @@ class Piece:
         return Stretches(self.x, y, self.weights, first, lengths, self.order, self.effective)
 
 
-def pieces(
-    x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, number: int
-) -> Iterator[Piece]:
-    """All groups; as many at a time as the memory allows where the table is in host memory.
+def answer_pieces(
+    tables: tuple[Any, Any, Any],
+    grouping: Grouping,
+    part: slice,
+    shape: Shape,
+    number: int,
+    link: Link,
+    answer: Callable[[Piece], None],
+) -> None:
+    """Answer groups; as many at a time as the memory allows where the table is on the host.
 
     Parameters
     ----------
-    x, y, weights : (N, k), (N, m), (N,) or None
-        The table.
+    tables : (N, k), (N, m), (N,) or None
+        X, y and weights.
     grouping : Grouping
         Which rows belong to which group.
+    part : slice
+        Groups to answer; all of them where the table is on the device.
     shape : Shape
         What kind of regressions.
     number : int
         Of the device.
-
-    Yields
-    ------
-    Pieces of it.
+    link : Link
+        How rows come from the host.
+    answer : callable
+        Answers the groups of a piece.
 
     Raises
     ------
     DeviceError
         If the memory does not hold the rows of one group.
     """
+    x, y, _ = tables
     if place_of(x) != CPU:
-        yield _whole(x, y, weights, grouping, shape, number)
+        answer(_whole(*tables, grouping, shape, number))
         return
     counts, order, starts = grouping.counts, grouping.order, grouping.starts
     ends = starts + counts
-    most = int(_SHARE * device.free_bytes()) // (8 * (x.shape[1] + y.shape[1] + 3))
-    start = 0
-    while start < len(counts):
+    each = 8 * (x.shape[1] + y.shape[1] + 1)
+    most = min(int(_SHARE * device.free_bytes()) // (each + 16), link.room // each)
+    answers = (shape.moments + shape.answers + shape.m) * max(1, y.shape[1] // max(1, shape.m))
+    groups = max(1, link.room // (8 * answers))
+    start = part.start
+    while start < part.stop:
         before = int(starts[start])
-        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        stop = int(np.searchsorted(ends, before + most, side="right"))
+        stop = max(start + 1, min(stop, start + groups, part.stop))
         rows = slice(before, int(ends[stop - 1]))
-        which = rows if order is None else order[rows]
-        heavy = None if weights is None else weights[which]
-        first = starts[start:stop] - before
-        made = []
-        try:
-            tables = all_ready(x[which], y[which], heavy, shape)
-            room = _room(rows.stop - rows.start, shape)
-            made.append(Piece(*tables, None, room, start, first, counts[start:stop]))
-        except device.OutOfMemory as error:
-            if stop == start + 1:
-                raise too_large(replace(shape, n=int(counts[start])), number) from error
+        where = rows if order is None else order[rows]
+        own = starts[start:stop] - before, counts[start:stop]
+        with link.turn():
+            try:
+                piece = _sent(tables, where, start, *own, shape, link)
+            except device.OutOfMemory as error:
+                if stop == start + 1:
+                    raise too_large(replace(shape, n=int(counts[start])), number) from error
+                piece = None
+            if piece is not None:
+                answer(piece)
+        if piece is None:
+            link.drain()
             device.release()
             most = (rows.stop - rows.start) // 2
             continue
-        del tables, room  # memory of a piece is free again when its taker lets it go
-        yield made.pop()
+        del piece  # before the next one is brought over
         start = stop
+
+
+def _sent(
+    tables: tuple[Any, Any, Any],
+    where: slice | NDArray[Any],
+    start: int,
+    first: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    shape: Shape,
+    link: Link,
+) -> Piece:
+    """Some groups of a table of the host, from group `start` on, whose rows are at `where`."""
+    dtypes = shape.dtype, shape.dtype, np.dtype(np.float64)
+    x, y, weights = (
+        None if table is None else link.send(Picked(table, where, dtype))
+        for table, dtype in zip(tables, dtypes, strict=True)
+    )
+    room = _room(int(lengths.sum()), shape)
+    return Piece(x, y, weights, None, room, start, first, lengths)
 
 
 def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, number: int) -> Piece:
@@ -120,7 +156,7 @@ def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, numbe
         own = None if order is None else device.upload(order.astype(np.int32))
         if weights is not None and own is not None:
             weights = weights[own]
-        tables, room = all_ready(x, y, weights, shape), _room(len(x), shape)
+        tables, room = all_ready((x, y, weights), shape), _room(len(x), shape)
     except device.OutOfMemory as error:
         raise DeviceError(
             "device",
@@ -129,7 +165,8 @@ def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, numbe
             "room for 16 bytes a row",
             "free memory of the device, sort the rows by group, or use arrays in host memory",
         ) from error
-    return Piece(*tables, own, room, 0, grouping.starts, grouping.counts)
+    x, y, weights = tables
+    return Piece(x, y, weights, own, room, 0, grouping.starts, grouping.counts)
 
 
 def _room(rows: int, shape: Shape) -> Any:

@@ -1,9 +1,10 @@
 """Responses that share a design, answered by the kernels, some at a time.
 
-Out of memory halves how many, and goes on.
+Those of the host go over in turns of the link. Out of memory halves how many, and goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,11 +15,13 @@ from gpuols.engines import device, launches
 from gpuols.engines.anchors import weighted_rows
 from gpuols.engines.batches import start
 from gpuols.engines.design import Design
-from gpuols.engines.launches import Shape, real_of
-from gpuols.engines.lots import ready, steps, too_large
-from gpuols.engines.outputs import Outputs
+from gpuols.engines.launches import Shape
+from gpuols.engines.link import Link, between
+from gpuols.engines.lots import all_ready, real_of, steps, too_large
+from gpuols.engines.outputs import Outputs, as_slice
 from gpuols.engines.premise import Premise
 from gpuols.engines.solution import Solution
+from gpuols.engines.sources import Beside
 from gpuols.engines.transfer import to_host
 from gpuols.errors import DeviceError
 from gpuols.moments import Moments
@@ -71,15 +74,19 @@ class Responses:
         """Responses on a device; arguments as `cuda.Cuda.fit_shared`."""
         (n, k), m = x.shape, y.shape[1]
         shape = Shape(n, k, m, real_of(x, y), design.centered, weights is not None, False)
-        found = Premise.of(design, factored, tiles=launches.tiles_of(k), singular=singular)
+        found = Premise.of(design, factored, tiles=shape.panel_tiles, singular=singular)
         entries, on_host = (4 + k, shape.p + 2, 1), isinstance(y, np.ndarray)
         try:
+            own = x, None, weights
+            if on_host:
+                own = _uploaded(x, shape.dtype), None, _uploaded(weights, np.dtype(np.float64))
+            x, _, heavy = all_ready(own, shape)
             return cls(
                 number,
                 shape,
-                ready(x, shape, True),
+                x,
                 y,
-                ready(weights, shape, False),
+                heavy,
                 None if weights is None else device.upload(_anchor_rows(to_host(weights))),
                 replace(found, numbers=device.upload(found.numbers)),
                 Outputs.empty(entries, m, on_host=on_host),
@@ -98,7 +105,7 @@ class Responses:
         """How many responses call for a closer look, (1,), on the device."""
         return self.outputs.rejected
 
-    def answer(self, tol: float, batch_size: int | None) -> Iterator[int]:
+    def answer(self, tol: float, batch_size: int | None, tell: Callable[[int], None]) -> None:
         """Answer all, as many at a time as the memory allows.
 
         Parameters
@@ -107,47 +114,49 @@ class Responses:
             Largest error bound that is called OK.
         batch_size : int or None
             How many at a time.
-
-        Yields
-        ------
-        How many were answered.
+        tell : callable
+            Told how many were answered.
         """
-        m = self.shape.m
-        step = batch_size or self._affordable()
-        start = 0
-        while start < m:
-            span = slice(start, min(start + step, m))
-            try:
-                self._answer_some(span, tol)
-            except device.OutOfMemory as error:
-                if step == 1:
-                    raise too_large(replace(self.shape, m=1), self.number) from error
-                device.release()
-                step = max(1, min(step, m - start) // 2)
-                continue
-            yield span.stop - span.start
-            start = span.stop
+        m, rows = self.shape.m, _along_rows(self.y)
+        with between(self.number, [rows], tell) as link:
+            step = batch_size or self._affordable(link)
+            start = 0
+            while start < m:
+                span = range(start, min(start + step, m))
+                try:
+                    with link.turn() if self.outputs.on_host else nullcontext():
+                        self._answer_some(span, tol, link)
+                        link.done(len(span))
+                except device.OutOfMemory as error:
+                    if step == 1:
+                        raise too_large(replace(self.shape, m=1), self.number) from error
+                    link.drain()
+                    device.release()
+                    step = max(1, min(step, m - start) // 2)
+                    continue
+                start = span.stop
 
-    def _affordable(self) -> int:
+    def _affordable(self, link: Link) -> int:
         shape = self.shape
         _, at_once = launches.responses(shape)
         numbers = 0 if at_once else shape.chunks * (2 + shape.k)
-        if isinstance(self.y, np.ndarray):
+        if self.outputs.on_host:
             numbers += shape.n + 2 * shape.k + 8
         if not numbers:
             return shape.m
-        whole = int(_SHARE * device.free_bytes()) // (8 * numbers * launches.EACH)
-        return max(1, whole) * launches.EACH
+        affordable = int(_SHARE * device.free_bytes()) // (8 * numbers)
+        if self.outputs.on_host:
+            affordable = min(affordable, link.room // (8 * max(shape.n, 2 * shape.k + 8)))
+        return max(1, affordable // launches.EACH) * launches.EACH
 
-    def _answer_some(self, span: slice, tol: float) -> None:
-        shape, count = self.shape, span.stop - span.start
-        rows = _brought(self.y[:, span], shape)
-        groups, panels = -(-count // launches.EACH), launches.panels_of(shape.k)
+    def _answer_some(self, span: range, tol: float, link: Link) -> None:
+        shape, count = self.shape, len(span)
+        rows = _brought(self.y[:, as_slice(span)], shape, link)
+        groups, panels = -(-count // launches.EACH), shape.panels
         launch, at_once = launches.responses(shape)
         premise, flags, k = self.premise.numbers, np.uint32(self.premise.flags), np.int32(shape.k)
         sizes = np.int64(groups), np.int64(shape.chunks)
-        every = np.arange(span.start, span.stop)
-        with self.outputs.part(every) as (moments, answers, status, rejected, room):
+        with self.outputs.part(span, link) as (moments, answers, status, rejected, room):
             sums = spare = None
             if not at_once:
                 sums = device.empty((shape.chunks, 2 + shape.k, int(room)), np.float64)
@@ -200,8 +209,19 @@ def _anchor_rows(weights: NDArray[Any]) -> NDArray[np.int64]:
     return np.concatenate(weighted_rows(valid[None]))
 
 
-def _brought(y: Any, shape: Shape) -> Any:
-    """Responses (n, b) on the device, those of neighbouring rows or columns side by side."""
-    if isinstance(y, np.ndarray) and abs(y.strides[0]) < abs(y.strides[1]):
-        return ready(y.T, shape, True).T
-    return ready(y, shape, True)
+def _along_rows(y: Any) -> Any:
+    """Responses (n, m), or turned (m, n), so that neighbours in a row are neighbours in memory."""
+    return y.T if abs(y.strides[0]) < abs(y.strides[1]) else y
+
+
+def _brought(y: Any, shape: Shape, link: Link) -> Any:
+    """Responses (n, b) on the device."""
+    if not isinstance(y, np.ndarray):
+        return all_ready([y, None, None], shape)[0]
+    rows = _along_rows(y)
+    found = link.send(Beside(rows, shape.dtype))
+    return found if rows is y else found.T
+
+
+def _uploaded(table: NDArray[Any] | None, dtype: np.dtype) -> Any:
+    return None if table is None else device.upload(np.ascontiguousarray(table, dtype))

@@ -64,6 +64,8 @@ class Solution:
     def reshape(self, lead: tuple[int, ...]) -> Self:
         """Answers with another shape of the batch."""
         depth = self.df_resid.ndim
+        if self.df_resid.shape == lead:
+            return self
         return self.map(lambda a: a.reshape(lead + a.shape[depth:]))
 
     def map(self, change: Callable[[Any], Any]) -> Self:

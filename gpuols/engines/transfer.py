@@ -70,3 +70,30 @@ def to_place(array: NDArray[Any], place: str) -> Any:
         return array
     with at(place):
         return device.upload(array)
+
+
+class Columns:
+    """Columns of an array (n, m), wherever it is, copied to host memory by whatever thread.
+
+    Parameters
+    ----------
+    array : (n, m)
+        Array of NumPy, or of CuPy on a device.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self._place = place_of(array)
+        # Other threads' current streams know nothing of the array.
+        self._stream = None
+        if self._place != CPU:
+            with at(self._place):
+                self._stream = int(device.namespace().cuda.get_current_stream().ptr)
+
+    def __getitem__(self, which: Any) -> NDArray[Any]:
+        """Columns given as a slice or by number, (n, c); a view where it can be one."""
+        if self._place == CPU:
+            return np.asarray(self._array[:, which])
+        with device.on(number_of(self._place), self._stream):
+            where = which if isinstance(which, slice) else device.upload(which)
+            return device.download(self._array[:, where])

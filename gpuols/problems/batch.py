@@ -10,8 +10,7 @@ otherwise: tables of B regressions, of one response each.
 """
 
 import math
-from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -54,11 +53,15 @@ def answer(rows: Rows, job: Job) -> Answer:
     if not drop and shared.applies(rows, job):
         return shared.answer(rows, job)
     count, size = math.prod(rows.lead), job.options.batch_size
-    x, y = _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2)
-    weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
     kind: dict[str, Any] = {"centered": job.options.add_intercept, "drop": drop}
 
+    @cache
+    def tables() -> tuple[Table, Table, Table | None]:
+        weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
+        return _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2), weights
+
     def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
+        tables()  # here, on the caller's thread, whose stream they are read on
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
@@ -74,12 +77,12 @@ def answer(rows: Rows, job: Job) -> Answer:
         ]
 
     def reduce_masked(span: slice, space: Workspace) -> Moments:
-        design = rows.x.reshape(rows.n, rows.k)
+        design, (_, y, weights) = rows.x.reshape(rows.n, rows.k), tables()
         return job.engine.moments_masked(design, y, weights, span, **kind, space=space)
 
     def reduce_rows(which: Any, precise: bool, fitted: Looks, space: Workspace) -> Moments:
         return job.engine.moments_batch(
-            x, y, weights, which, **kind, precise=precise, fitted=fitted, space=space
+            *tables(), which, **kind, precise=precise, fitted=fitted, space=space
         )
 
     def reduce_at_once(which: NDArray[np.int64], fitted: Looks, _: Workspace) -> Moments:
@@ -98,8 +101,17 @@ def answer(rows: Rows, job: Job) -> Answer:
 
     ridge = None if job.ridge is None else job.ridge.reshape(count)
     first = None if at_once is None else fit_all
-    flat = answer_each(replace(job, ridge=ridge), (count, rows.k, rows.m), tasks, first)
+    flat = answer_each(Job(job.engine, job.options, ridge), (count, rows.k, rows.m), tasks, first)
     return flat.reshape(rows.lead)
+
+
+def load(rows: Rows) -> plan.Load | None:
+    """What fitting takes on a device; None for a design that responses share, fitted on the CPU."""
+    if shared.is_shared(rows):
+        return None
+    numbers = sum(table.size for _, table in rows.arrays)
+    count, shape = math.prod(rows.lead), {"k": rows.k, "m": rows.m, "itemsize": rows.itemsize}
+    return plan.load(numbers, rows=count * rows.n, count=count, largest=rows.n, **shape)
 
 
 def _is_masked(rows: Rows, apart: bool) -> bool:

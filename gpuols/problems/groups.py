@@ -86,6 +86,14 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     return flat.reshape((len(grouping.counts), each) if apart else counts.shape)
 
 
+def load(rows: Rows, grouping: Grouping) -> plan.Load:
+    """What fitting takes on a device."""
+    numbers, counts = sum(table.size for _, table in rows.arrays), grouping.counts
+    shape = {"k": rows.k, "m": rows.m, "itemsize": rows.itemsize}
+    largest = int(counts.max(initial=0))
+    return plan.load(numbers, rows=rows.n, count=len(counts), largest=largest, **shape)
+
+
 def _rows_of(grouping: Grouping, starts: NDArray[np.int64], size: int) -> NDArray[Any]:
     """Row numbers (groups, size) of groups; of one alone without a copy."""
     if grouping.order is None:

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Fetched
-from gpuols.engines.transfer import to_host, to_place
+from gpuols.engines.transfer import Columns, to_host, to_place
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
-from gpuols.places import CPU, place_of
+from gpuols.places import place_of
 from gpuols.problems.looks import hidden, look_again
 from gpuols.problems.pipeline import (
     Answer,
@@ -36,10 +35,14 @@ from gpuols.rows import Rows
 
 def applies(rows: Rows, job: Job) -> bool:
     """Whether the rows are one design with one weighting, one penalty and many responses."""
+    return is_shared(rows) and (job.ridge is None or not any(job.ridge.strides))
+
+
+def is_shared(rows: Rows) -> bool:
+    """Whether they are one design with one weighting and many responses."""
     one_design = math.prod(rows.x.shape[:-2]) == 1
     one_weighting = rows.weights is None or math.prod(rows.weights.shape[:-1]) == 1
-    one_penalty = job.ridge is None or not any(job.ridge.strides)
-    if not (one_design and one_weighting and one_penalty):
+    if not (one_design and one_weighting):
         return False
     return math.prod(rows.lead) > 1 if rows.single else rows.lead == ()
 
@@ -87,7 +90,7 @@ class _Columns:
 
     def __init__(self, x: Any, y: Any, weights: Any, job: Job) -> None:
         self.given, self.y, self.job = (x, weights), y, job
-        self.remote = None if place_of(y) == CPU else Fetched(y.T, y.shape[1:])
+        self.columns = Columns(y)
         solver, singular = job.options.solver, job.options.singular
         closely = solver == "accurate" or (solver == "auto" and job.ridge is not None)
         self.design = self._reduce_design(closely)
@@ -164,7 +167,7 @@ class _Columns:
         def work(span: slice, space: Workspace) -> int:
             part = job.engine.moments_shared(
                 x,
-                self._responses(columns, span),
+                self.columns[_contiguous(columns, span)],
                 weights,
                 design,
                 precise=design.precise,
@@ -193,7 +196,7 @@ class _Columns:
         ridge, tol, (x, weights) = job.ridge, job.options.tol, self.table
 
         def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
-            own = self._responses(columns[again], slice(0, len(again)))
+            own = self.columns[columns[again]]
             return job.engine.moments_shared(
                 x, own, weights, self.design, precise=True, fitted=fitted, space=space
             )
@@ -204,12 +207,6 @@ class _Columns:
         again = np.flatnonzero(hidden(moments, answers, ridge, tol))
         for found, better in look_again(again, moments, look, solve, Moments.take_responses, tol):
             answers.store_responses(found, better)
-
-    def _responses(self, columns: NDArray[np.int64], span: slice) -> NDArray[Any]:
-        """Some of the responses, in host memory."""
-        if self.remote is not None:
-            return self.remote[(columns[span],)].T
-        return np.asarray(self.y[:, _contiguous(columns, span)])
 
     def _reduce_design(self, precise: bool) -> Moments:
         """Moments of X alone, L = (), m = 0, in host memory."""

@@ -5,7 +5,8 @@ only sometimes, goes wrong here loudly or always:
 
 - a kernel's arguments are checked against its parameters, number, type and `const`;
 - new memory is NaN or -1;
-- a stream's work is done when somebody waits for it, so that who does not wait sees that;
+- a stream's work is done when somebody waits for it, so that who does not wait sees that; memory
+  that is page-locked is read and written then, too;
 - arrays of the host and of other devices are refused in arithmetic;
 - memory is limited.
 """
@@ -16,7 +17,7 @@ from types import ModuleType, SimpleNamespace
 
 from scipy import special
 
-from emulator.standin import array, batched, creation, functions, kernels, streams
+from emulator.standin import array, batched, creation, functions, kernels, pinned, streams
 from emulator.standin import machine as devices
 from emulator.standin.machine import CUDARuntimeError, Machine, machine
 
@@ -87,7 +88,7 @@ def modules():
             "getDeviceProperties": _properties,
             "runtimeGetVersion": lambda: _CUDA,
         },
-        "cupyx": {},
+        "cupyx": _named(pinned, "empty_pinned"),
         "cupyx.scipy": {},
         "cupyx.scipy.special": {
             name: _special(getattr(special, name)) for name in ("betainc", "betaincinv", "gammaln")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from emulator.standin.machine import Memory, machine
+from emulator.standin.pinned import lasting
 from emulator.standin.streams import (
     Device,
     ExternalStream,
@@ -62,8 +63,9 @@ class ndarray:  # noqa: N801 - CuPy's name
         elif out.shape != self.shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise ValueError("out is not a C-contiguous array of the same shape and dtype")
         source = self if self.flags.c_contiguous else self.copy()
-        read = source._host
-        queue.push(lambda: np.copyto(out, read), [source._memory])
+        read, target = source._host, lasting(out)
+        target = out if target is None else target
+        queue.push(lambda: np.copyto(target, read), [source._memory])
         if blocking:
             queue.run()
         return out
@@ -78,7 +80,10 @@ class ndarray:  # noqa: N801 - CuPy's name
         if not (self.flags.c_contiguous or self.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
         queue = current_queue() if stream is None else stream._queue
-        read, target = arr.copy(), self._host
+        machine().uploads.append(self.nbytes)
+        # Memory that is not page-locked has been read when this returns.
+        read, target = lasting(arr), self._host
+        read = arr.copy() if read is None else read
         queue.push(lambda: np.copyto(target, read), [self._memory])
 
     def item(self):
@@ -149,6 +154,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         return ndarray(self._memory, host)
 
     def __setitem__(self, index, value):
+        machine().functions.append("setitem")
         index, value = _plain(index), _plain(value)
         _on_this_device(self)
         current_queue().run()
@@ -234,6 +240,7 @@ def _on_this_device(array):
 
 def compute(function, *args, **kwargs):
     """Apply a NumPy function to the values that device arrays have on the current stream."""
+    machine().functions.append(getattr(function, "__name__", str(function)))
     args = [_plain(value) for value in args]
     kwargs = {name: _plain(value) for name, value in kwargs.items()}
     current_queue().run()

@@ -63,7 +63,8 @@ class RawKernel:
             raise on.launch_error
         if not _possible(grid, block) or shared_mem > self.max_dynamic_shared_size_bytes:
             raise CUDADriverError(1)
-        marks = self._module.signature(self.name)
+        with on.lock:  # the emulator is of one thread at a time
+            marks = self._module.signature(self.name)
         if len(args) != len(marks):
             raise TypeError(f"{self.name} takes {len(marks)} arguments, not {len(args)}")
         values, memories, reach = [], [], []

@@ -11,6 +11,7 @@ import numpy as np
 _ALIGNMENT = 512
 _NAMES = {
     1: "cudaErrorInvalidValue: invalid argument",
+    2: "cudaErrorMemoryAllocation: out of memory",
     35: "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version",
     100: "cudaErrorNoDevice: no CUDA-capable device is detected",
     101: "cudaErrorInvalidDevice: invalid device ordinal",
@@ -90,8 +91,14 @@ class Machine:
         Kernel, device, grid, block and dynamic shared memory of all launches so far.
     modules : list of emulator.build.Module
         What was compiled so far.
-    downloads : list of int
-        Bytes of each copy to the host so far, single numbers too.
+    downloads, uploads : list of int
+        Bytes of each copy to and from the host so far, single numbers too.
+    functions : list of str
+        CuPy's own functions that were computed so far, a launch or more each on a device.
+    lockable, locked : int
+        Bytes of the host that may be page-locked, and that are.
+    locks : list of int
+        Bytes that were page-locked so far.
     """
 
     count: int = 1
@@ -108,6 +115,12 @@ class Machine:
     launches: list = field(default_factory=list)
     modules: list = field(default_factory=list)
     downloads: list = field(default_factory=list)
+    uploads: list = field(default_factory=list)
+    functions: list = field(default_factory=list)
+    lockable: int = 1 << 30
+    locked: int = 0
+    locks: list = field(default_factory=list)
+    pinned: dict = field(default_factory=dict)
     live: dict = field(default_factory=dict)
     pooled: dict = field(default_factory=dict)
     memories: dict = field(default_factory=weakref.WeakValueDictionary)

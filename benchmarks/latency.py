@@ -1,0 +1,72 @@
+"""Host time of small fits on a device: ``python -m benchmarks.latency``.
+
+A warm `gpuols.fit` on arrays that are on a device already: the median of many calls, each ended by
+the copy of a number that every fit waits for, and then where the host's time goes, function by
+function, by Python's profiler (which makes each call about twice as long). The goal is 60 us.
+"""
+
+import argparse
+import cProfile
+import pstats
+import statistics
+import sys
+import time
+
+import numpy as np
+
+import gpuols
+from benchmarks.cuda.machine import missing
+from gpuols.engines import device
+
+GOAL_US = 60.0
+CASES = (
+    ("one of 60 x 4", (1, 60, 4)),
+    ("100 of 60 x 4", (100, 60, 4)),
+    ("10 of 1000 x 8", (10, 1000, 8)),
+)
+_TIMES = 1000
+_SHOWN = 25
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the times and the profile of the first case."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
+    parser.parse_args(arguments)
+    if reason := missing():
+        print(f"no CUDA device to measure on: {reason}", file=sys.stderr)
+        sys.exit(2)
+    print(f"{device.find(0).name}, gpuols {gpuols.__version__}, goal {GOAL_US:.0f} us a call")
+    for name, shape in CASES:
+        X, y = _rows(*shape)
+        print(f"{name:<16} {_median_us(X, y):8.1f} us a call")
+    X, y = _rows(*CASES[0][1])
+    profile = cProfile.Profile()
+    profile.runcall(_repeat, X, y)
+    pstats.Stats(profile, stream=sys.stdout).sort_stats("cumulative").print_stats(_SHOWN)
+
+
+def _rows(count: int, n: int, k: int):
+    rng = np.random.default_rng(0)
+    with device.on(0):
+        return device.upload(rng.normal(size=(count, n, k))), device.upload(
+            rng.normal(size=(count, n))
+        )
+
+
+def _repeat(X, y) -> list[float]:
+    """Seconds of each of many calls."""
+    seconds = []
+    for _ in range(_TIMES):
+        start = time.perf_counter()
+        gpuols.fit(X, y)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _median_us(X, y) -> float:
+    gpuols.fit(X, y)
+    return 1e6 * statistics.median(_repeat(X, y))
+
+
+if __name__ == "__main__":
+    main()
