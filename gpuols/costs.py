@@ -3,9 +3,10 @@
 What is measured is kept in memory, and on disk where the system keeps what programs can make
 again: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches`, or `%LOCALAPPDATA%`. Where that can't be
 read it is measured again, which takes about a second. A fit that the CPU would end in no time does
-not even look for a device, which may mean to import CuPy.
+not even look for a device, and CuPy is imported only where there is a driver.
 """
 
+import ctypes
 import json
 import os
 import platform
@@ -55,13 +56,24 @@ def device_for(load: Load) -> str:
     str
         "cpu" or "cuda:0".
     """
-    if plan.seconds_on_cpu(load, _USUAL) < _WORTH or device.why_not(0):
+    if plan.seconds_on_cpu(load, _USUAL) < _WORTH or not _has_driver() or device.why_not(0):
         return "cpu"
     rates = rates_of(0)
     if rates is None or not plan.device_wins(load, rates):
         return "cpu"
     with device.on(0):
         return "cuda:0" if 2 * load.largest < device.free_bytes() else "cpu"
+
+
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver may be there, which is known sooner than CuPy is imported."""
+    if "cupy" in sys.modules:
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def rates_of(number: int) -> Rates | None:

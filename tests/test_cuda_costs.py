@@ -1,6 +1,7 @@
 """The choice of device="auto" for rows of the host: the model, the rates, where they are kept."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,9 +139,31 @@ def test_small_fits_do_not_look_for_a_device(monkeypatch):
         raise AssertionError("it looks for a device")
 
     monkeypatch.setattr(device, "why_not", look)
+    monkeypatch.setattr(costs, "_has_driver", lambda: True)
     assert gpuols.fit(*data()).engine == "cpu:numpy"
     with pytest.raises(AssertionError, match="looks for"):
         costs.device_for(LARGE)
+
+
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_without_a_driver_cupy_is_not_imported(monkeypatch, system):
+    asked, there = [], []
+
+    def load(name):
+        asked.append(name)
+        if not there:
+            raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(costs.ctypes, "CDLL", load)
+    monkeypatch.setattr(device, "why_not", lambda number=0: asked.append(number) or "broken")
+    name = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}[system]
+    assert costs.device_for(LARGE) == "cpu"
+    assert asked == [name]
+    there.append(name)
+    assert costs.device_for(LARGE) == "cpu"
+    assert asked == [name, name, 0]
 
 
 def test_without_a_device_nothing_is_measured(on, measured):
