@@ -85,12 +85,13 @@ extern "C" __global__ void __launch_bounds__(128, BLOCKS)
         const GPUOLS_REAL* const values = x + (mine ? column : 0) * x_column + start * x_row;
         const double shift = design.at<GPUOLS_TILES>(Premise::ANCHOR, panel, 0)[place];
 
-        double carried[CARRIED], heavy = 0.0, ahead[STEPS][2];
+        double carried[CARRIED], heavy = 0.0;
+        GPUOLS_REAL ahead[STEPS][2];
         const auto fetch_responses = [&](int first, int s) {
             const int row = first + 4 * s + lane % 4;
 #pragma unroll
             for (int h = 0; h < 2; h++)
-                ahead[s][h] = of[h].here && row < length ? widened(response[h][row * y_row]) : 0.0;
+                ahead[s][h] = of[h].here && row < length ? response[h][row * y_row] : GPUOLS_REAL(0);
         };
         const auto fetch_columns = [&](int first) {
 #pragma unroll
@@ -124,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(128, BLOCKS)
                 double u[2];
 #pragma unroll
                 for (int h = 0; h < 2; h++) {
-                    u[h] = w != 0.0 ? __dsub_rn(ahead[s][h], of[h].anchor) : 0.0;
+                    u[h] = w != 0.0 ? __dsub_rn(widened(ahead[s][h]), of[h].anchor) : 0.0;
                     const double weighted = __dmul_rn(w, u[h]);
                     run.sum[h] = __dadd_rn(run.sum[h], weighted);
                     run.square[h] = __fma_rn(weighted, u[h], run.square[h]);

@@ -15,6 +15,7 @@ import gpuols
 from gpuols import DeviceError
 from gpuols.engines import cpu, device, launches, precision
 from gpuols.engines.cuda import Cuda
+from gpuols.engines.residuals import Model
 from gpuols.engines.workspace import Workspace
 from gpuols.sums import Low
 
@@ -124,8 +125,7 @@ def test_rows_are_read_wherever_they_lie(weighted, there):
 
 
 @in_order
-@pytest.mark.parametrize("there", [False, True], ids=["host", "device"])
-@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize(("there", "ordered"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("options", [{}, {"missing": "drop"}], ids=str)
 def test_groups_are_summed_as_batches_of_their_rows(options, ordered, there):
     sizes = (50, 9, 513, 0, 4100, 70)
@@ -188,6 +188,15 @@ def test_rejected_regressions_alone_are_summed_again_and_their_rows_stay(pretend
     assert disagreements(result, gpuols.fit(X, y)) == []
 
 
+def left_to_the_cpu(monkeypatch):
+    """Numbers of the regressions that will be."""
+    left, on_host = [], precision._sum_on_host
+    monkeypatch.setattr(
+        precision, "_sum_on_host", lambda *given: left.append(given[3]) or on_host(*given)
+    )
+    return left
+
+
 @in_order
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scale", [1e100, 1e-100, 1e300, 1e-300])
@@ -197,10 +206,7 @@ def test_columns_and_weights_that_need_units_are_left_to_the_cpu(scale, weighted
     y[3] *= scale
     if weighted:
         weights[4] *= scale
-    left, on_host = [], precision._sum_on_host
-    monkeypatch.setattr(
-        precision, "_sum_on_host", lambda *given: left.append(given[3]) or on_host(*given)
-    )
+    left = left_to_the_cpu(monkeypatch)
     tables = (x, y, weights if weighted else None)
     kind = {"centered": True, "drop": False}
     expected = sum_on_host(tables, np.arange(6), **kind)
@@ -211,9 +217,44 @@ def test_columns_and_weights_that_need_units_are_left_to_the_cpu(scale, weighted
 
 
 @in_order
+def test_what_needs_units_is_told_by_a_column_times_the_root_of_its_weights(monkeypatch):
+    x, y, weights = rows(40, 3, count=4)
+    x[1, :, 2], weights[1] = 1e-320, weights[1] * 1e-40
+    x[2, :, 2], weights[2] = x[2, :, 2] * 1e60, weights[2] * 1e40
+    left, tables = left_to_the_cpu(monkeypatch), (x, y, weights)
+    found = Cuda(0).reduce_batch(tables, (4,), np.arange(4), centered=True, drop=False)
+    assert_same_bits(found, sum_on_host(tables, np.arange(4), centered=True, drop=False))
+    assert left == [1]
+
+
+@in_order
+def test_a_residual_below_its_own_rounding_is_zero(monkeypatch):
+    k, edge = 2, 2.0**-102 * 6
+    sizes = edge * np.array([0.5, 0.999, 1.0, 1.001, 2.0])
+    x, y = np.zeros((5, 9, k)), np.ones((5, 9, 1))
+    level = np.ones((1, 5)), sizes[None]
+    slopes = np.zeros((k, 1, 5)), np.zeros((k, 1, 5))
+    partly = [False] * 3 + [True] * 2
+    for anchor, seen in ((0.0, partly), (2.0**20, partly), (-1.0, [True] * 5)):
+        anchors = np.full((k + 1, 5), anchor)
+        anchors[:k] = 0.0
+        monkeypatch.setattr(
+            Model, "of", lambda looks, anchors=anchors: Model(slopes, level, anchors)
+        )
+        tables, kind = (x, y + anchor, None), {"centered": False, "drop": False}
+        look = sum_on_host(tables, np.arange(5), **kind)
+        look.anchor[:, k] = anchor
+        expected = sum_on_host(tables, np.arange(5), fitted=[look], **kind)
+        found = Cuda(0).reduce_batch(tables, (5,), np.arange(5), fitted=[look], **kind)
+        assert_same_bits(found, expected)
+        assert (found.syy[:, 0] > 0).tolist() == seen
+
+
+@in_order
 def test_a_weight_that_tells_nothing_beside_the_largest_is_known():
     x, y, weights = rows(40, 3)
-    weights[1, 0] = 1e-305
+    weights[1] *= 1e40
+    weights[1, 0] = 1e-263
     found = Cuda(0).reduce_batch((x, y, weights), (3,), np.arange(3), centered=True, drop=False)
     assert_same_bits(found, sum_on_host((x, y, weights), np.arange(3), centered=True, drop=False))
     assert np.isinf(found.raw[:, 3]).tolist() == [False, True, False]
