@@ -27,25 +27,31 @@ SOURCES = {
 
 
 class Survey:
-    """What the scenes answer with all barriers in place, to hold other answers against."""
+    """What the scenes answered when first run, with all barriers, to hold other answers against."""
 
     def __init__(self) -> None:
-        self.expected, self.used = [], []
-        with scenes.engine("check") as machine:
-            for scene in SCENES:
-                before = len(machine.launches)
-                self.expected.append(scene.answer())
-                self.used.append({name for name, *_ in machine.launches[before:]})
+        self.answers = []
 
-    def run(self, sources: Mapping[str, str], mode: str, order: str) -> None:
-        """Answer the scenes that changed texts reach, until one goes wrong."""
-        whole = {name: kernels.source(f"{name}.cu") for name in set().union(*self.used)}
-        with _texts(sources), scenes.engine(mode, order):
-            changed = {name for name in whole if whole[name] != kernels.source(f"{name}.cu")}
-            for scene, used, expected in zip(SCENES, self.used, self.expected, strict=True):
-                if used & changed or not changed:
+    def run(self, sources: Mapping[str, str], mode: str, order: str, file: str | None) -> None:
+        """Answer the scenes that kernels made of a file reach, until one goes wrong."""
+        with _texts(sources), scenes.engine(mode, order) as machine:
+            if not self.answers:
+                self.answers = [_answer(machine, scene) for scene in SCENES]
+            for scene, (used, expected) in zip(SCENES, self.answers, strict=True):
+                if file is None or any(_is_made_of(name, file) for name in used):
                     for mine, theirs in zip(scene.answer(), expected, strict=True):
                         np.testing.assert_array_equal(mine, theirs)
+
+
+def _answer(machine, scene) -> tuple[set[str], list[np.ndarray]]:
+    """Kernels that a scene uses, and its answers."""
+    before = len(machine.launches)
+    answers = scene.answer()
+    return {name for name, *_ in machine.launches[before:]}, answers
+
+
+def _is_made_of(kernel: str, file: str) -> bool:
+    return f'#line 1 "{file}"' in kernels.source(f"{kernel}.cu")
 
 
 def survey(runs: Sequence[tuple[str, str]]) -> list[mutate.Removal]:

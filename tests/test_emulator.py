@@ -187,18 +187,15 @@ extern "C" __global__ void toy(const double* in, double* out) {
 
 def test_a_team_s_barriers_are_barriers():
     text = "team.sync();\nx(); // team.sync();\nif (x) team.sync();"
-    found = list(mutate.removals(text))
-    assert [(line, barrier) for line, barrier, _ in found] == [
-        (1, "team.sync();"),
-        (3, "team.sync();"),
-    ]
-    assert found[1][2].endswith("\nif (x) ;")
+    assert list(mutate.barriers(text)) == [(1, "team.sync();"), (3, "team.sync();")]
+    assert mutate.numbered(text, 7).endswith("\nif (x) if (emu_left_out != 8) team.sync();")
 
 
 def test_barriers_are_taken_away_one_at_a_time():
     x = np.arange(64.0)
 
-    def run(sources, mode, order):
+    def run(sources, mode, order, file):
+        assert file in (None, "toy.cu")
         module = build.Module(build.with_common(sources["toy.cu"], "toy.cu"), ["toy"], (), mode)
         module.order, out = order, np.zeros(64)
         module.launch("toy", (1,), (64,), [x, out])

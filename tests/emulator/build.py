@@ -7,7 +7,8 @@ import os
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,16 @@ from emulator import toolchain
 from emulator.toolchain import BuildError, available
 from gpuols.engines.kernels import source
 
-__all__ = ["ORDERS", "Array", "BuildError", "KernelError", "Module", "available", "with_common"]
+__all__ = [
+    "ORDERS",
+    "Array",
+    "BuildError",
+    "KernelError",
+    "Module",
+    "available",
+    "left_out",
+    "with_common",
+]
 
 ORDERS = ("fifo", "lifo", "random")
 _MOST_THREADS = 1024
@@ -78,6 +88,17 @@ class _Error(ctypes.Structure):
 def with_common(text: str, file: str = "kernel.cu") -> str:
     """A kernel's text after that of common.cuh; errors name each file by its own lines."""
     return f'{source("common.cuh")}\n#line 1 "{file}"\n{text}\n'
+
+
+@contextmanager
+def left_out(barrier: int) -> Iterator[None]:
+    """While it is entered, kernels leave out the barrier of that number (see `mutate`)."""
+    number = ctypes.c_int.in_dll(ctypes.CDLL(str(toolchain.runtime())), "emu_left_out")
+    number.value = barrier
+    try:
+        yield
+    finally:
+        number.value = 0
 
 
 class Module:

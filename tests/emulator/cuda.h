@@ -61,6 +61,7 @@ enum emu_warp_call { EMU_SYNC, EMU_SHUFFLE, EMU_BALLOT, EMU_SUM };
 #define EMU_API extern "C" __attribute__((visibility("default")))
 #pragma GCC visibility push(default)
 extern "C" {
+extern EMU_BUILTIN int emu_left_out;  // number of the barrier that is left out; none has 0
 extern EMU_BUILTIN uint3 emu_thread, emu_block, emu_block_size, emu_grid_size;
 int emu_barrier(emu_vote vote, int predicate, emu_site site);
 void emu_warp(emu_warp_call call, unsigned mask, int source, const void* in, void* out, int bytes,

@@ -11,6 +11,7 @@
 #include "runtime.h"
 
 extern "C" {
+int emu_left_out;
 uint3 emu_block, emu_block_size, emu_grid_size;
 }
 

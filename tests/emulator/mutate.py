@@ -1,14 +1,19 @@
-"""Barriers taken away one at a time: is each needed, and who notices?"""
+"""Barriers taken away one at a time: is each needed, and who notices?
+
+Kernels are built once: a number in the runtime says which barrier to leave out.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from emulator.build import ORDERS, KernelError
+from emulator.build import ORDERS, KernelError, left_out
 
 RUNS = tuple((mode, order) for mode in ("check", "fast") for order in ORDERS)
 
 _BARRIER = re.compile(r"(?:__syncthreads|__syncwarp|team\.sync|cp_async_wait<[^>]*>)\([^;]*\);")
+
+Run = Callable[[Mapping[str, str], str, str, str | None], None]
 
 
 class Removal(NamedTuple):
@@ -29,9 +34,7 @@ class Removal(NamedTuple):
 
 
 def survey(
-    sources: Mapping[str, str],
-    run: Callable[[Mapping[str, str], str, str], None],
-    runs: Sequence[tuple[str, str]] = RUNS,
+    sources: Mapping[str, str], run: Run, runs: Sequence[tuple[str, str]] = RUNS
 ) -> list[Removal]:
     """Take away each barrier in turn.
 
@@ -40,8 +43,8 @@ def survey(
     sources : mapping of str to str
         Texts of kernels by file.
     run : callable
-        Given sources, a mode and an order, runs the kernels; raises KernelError or AssertionError
-        if they are wrong.
+        Given sources, a mode, an order and the file that lacks a barrier, or None, runs the kernels
+        made of that file; raises KernelError or AssertionError if they are wrong.
     runs : sequence of (str, str)
         Modes and orders.
 
@@ -55,22 +58,37 @@ def survey(
     KernelError, AssertionError
         If a run does not pass with all barriers in place.
     """
+    texts, found = {}, []
+    for file, text in sources.items():
+        texts[file] = numbered(text, len(found) + 1)
+        found += [(file, line, barrier) for line, barrier in barriers(text)]
     for mode, order in runs:
-        run(sources, mode, order)
+        run(texts, mode, order, None)
     return [
-        Removal(file, line, barrier, tuple(_complaints({**sources, file: text}, run, runs)))
-        for file, whole in sources.items()
-        for line, barrier, text in removals(whole)
+        Removal(*barrier, tuple(_complaints(texts, run, runs, number, barrier[0])))
+        for number, barrier in enumerate(found, 1)
     ]
 
 
-def removals(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line and wording of each barrier, and the text without it."""
+def barriers(text: str) -> Iterator[tuple[int, str]]:
+    """Line and wording of each barrier."""
+    for match in _found(text):
+        yield text.count("\n", 0, match.start()) + 1, match[0]
+
+
+def numbered(text: str, first: int) -> str:
+    """The text with its barriers left out by number."""
+    parts, end = [], 0
+    for number, match in enumerate(_found(text), first):
+        parts += [text[end : match.start()], f"if (emu_left_out != {number}) {match[0]}"]
+        end = match.end()
+    return "".join([*parts, text[end:]])
+
+
+def _found(text: str) -> Iterator[re.Match[str]]:
     for match in _BARRIER.finditer(text):
-        start = text.rfind("\n", 0, match.start()) + 1
-        if "//" not in text[start : match.start()]:
-            line = text.count("\n", 0, match.start()) + 1
-            yield line, match[0], text[: match.start()] + ";" + text[match.end() :]
+        if "//" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+            yield match
 
 
 def report(found: list[Removal]) -> str:
@@ -83,12 +101,15 @@ def report(found: list[Removal]) -> str:
 
 
 def _complaints(
-    sources: Mapping[str, str],
-    run: Callable[[Mapping[str, str], str, str], None],
+    texts: Mapping[str, str],
+    run: Run,
     runs: Sequence[tuple[str, str]],
+    number: int,
+    file: str,
 ) -> Iterator[tuple[str, str]]:
     for mode, order in runs:
         try:
-            run(sources, mode, order)
+            with left_out(number):
+                run(texts, mode, order, file)
         except (KernelError, AssertionError):
             yield mode, order
