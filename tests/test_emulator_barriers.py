@@ -4,7 +4,10 @@ import barriers
 import pytest
 from emulator import build
 
-pytestmark = pytest.mark.skipif(bool(build.available()), reason=build.available() or "g++ is here")
+pytestmark = [
+    pytest.mark.skipif(bool(build.available()), reason=build.available() or "g++ is here"),
+    pytest.mark.no_cover,
+]
 
 
 def test_every_barrier_is_missed():

@@ -3,8 +3,11 @@
 import fuzzing
 import pytest
 
-CALLS = 600
-PARTS = 6
+CALLS = 400
+PARTS = 4
+
+# That lines are reached is seen elsewhere; to count them would take a third of the time.
+pytestmark = pytest.mark.no_cover
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -167,7 +167,7 @@ def test_ordinary_data_are_not_summed_again(weighted, monkeypatch):
 
 # Bits.
 
-SHARED = [(5, 1), (60, 3), (256, 2), (257, 2), (300, 16), (300, 17), (90, 65), (4100, 3), (7, 0)]
+SHARED = [(5, 1), (60, 3), (256, 2), (257, 2), (300, 16), (300, 17), (130, 65), (4100, 3), (7, 0)]
 VARIANTS = ["plain", "intercept", "weights", "ridge"]
 
 
