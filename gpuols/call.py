@@ -30,7 +30,7 @@ def call(
     ridge: Any,
     keys: Any = None,
     *,
-    load: Callable[[Rows], Load | None],
+    load: Callable[[Rows, bool], Load],
 ) -> Result:
     """Fit rows.
 
@@ -49,7 +49,7 @@ def call(
     keys : array, tuple of arrays or None
         Keys of the groups.
     load : callable
-        What the problem takes on a device; None where it is not to go to one unasked.
+        What the problem takes on a device, given the rows and whether some may be left out.
 
     Returns
     -------
@@ -67,20 +67,19 @@ def call(
 
 
 def reduce_rows(
-    rows: Rows, options: Options, problem: Problem, *, load: Callable[[Rows], Load | None]
+    rows: Rows, options: Options, problem: Problem, *, load: Callable[[Rows, bool], Load]
 ) -> Moments:
     """Reduce rows to moments, which are small and lie on the host; parameters as `call`."""
     job = Job(_engine_for(rows, options, load), options, None)
     return _answer(rows, problem, job).moments.map(to_host)
 
 
-def _engine_for(rows: Rows, options: Options, load: Callable[[Rows], Load | None]) -> Engine:
+def _engine_for(rows: Rows, options: Options, load: Callable[[Rows, bool], Load]) -> Engine:
     """Engine for the device option; with "auto" the one that is expected to take less time."""
     wanted = options.device
-    # In double-double all is done on the CPU.
+    # In double-double regressions are solved on the CPU.
     if wanted == "auto" and rows.place == CPU and options.solver != "accurate":
-        found = load(rows)
-        wanted = wanted if found is None else costs.device_for(found)
+        wanted = costs.device_for(load(rows, options.missing == "drop"))
     return choose(wanted, rows.place)
 
 

@@ -110,6 +110,31 @@ def load(
     )
 
 
+def shared_load(n: int, k: int, m: int, *, itemsize: int = 8) -> Load:
+    """What fitting responses on one design takes.
+
+    Parameters
+    ----------
+    n, k : int
+        Rows and columns of the design.
+    m : int
+        Responses.
+    itemsize : int
+        Bytes of a number.
+
+    Returns
+    -------
+    Load
+        Bytes and operations; those of the design alone count as nothing.
+    """
+    return Load(
+        sent=n * (k + m) * itemsize,
+        brought=8 * m * (2 * k + 8),
+        operations=2 * m * k * (n + k),
+        largest=n * (k + 1) * itemsize,
+    )
+
+
 def seconds_on_cpu(load: Load, rates: Rates) -> float:
     """How long the CPU is expected to take."""
     return (load.sent + load.brought) / rates.cpu_bytes + load.operations / rates.cpu_operations

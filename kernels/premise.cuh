@@ -78,8 +78,8 @@ struct Answers {
     double* answers;  // params (p,), ssr, error bound
     signed char* status;
     int* rejected;  // how many responses call for a closer look
-    double* spare;  // (k,), where there is a choice among solutions and more than one panel
-    long long room;
+    double* spare;  // (k,), `count` apart, where there is a choice among solutions of several panels
+    long long room, count;
 };
 
 // What a lane knows of one response.

@@ -45,19 +45,19 @@ extern "C" __global__ void __launch_bounds__(128, BLOCKS)
               const long long* places,  // (3,) rows for the anchors, or null: first, middle and last
               const double* premise, unsigned flags, double tol, int k, long long n, long long m,
               long long groups, long long chunks, int panels,
-              double* sums,         // (chunks, 2 + k, room), or null where answers are found
+              double* sums,         // (chunks, 2 + k, m), or null where answers are found
               double* moments,      // (4 + k, room)
               double* answers,      // (p + 2, room)
               signed char* status,  // (room,)
               int* rejected,        // (1,)
-              double* spare,        // (k, room), or null
+              double* spare,        // (k, m), or null
               long long room) {
     SHARED_ARRAY(double, staged, 2 * STAGE * STRIDE);
     SHARED_ARRAY(double, weighing, 2 * STAGE);
     const int lane = threadIdx.x % 32;
     const Premise design = {premise, k, flags};
     const bool centered = design.is(Premise::INTERCEPT);
-    const Answers out = {moments, answers, status, rejected, spare, room};
+    const Answers out = {moments, answers, status, rejected, spare, room, m};
 
     for (long long task = blockIdx.x; task < groups * chunks * panels; task += gridDim.x) {
         const int panel = int(task % panels);
@@ -159,13 +159,13 @@ extern "C" __global__ void __launch_bounds__(128, BLOCKS)
             if (first && of[h].here) moments[of[h].place] = of[h].anchor;
         }
         if (sums) {
-            double* const found = sums + chunk * (2 + k) * room;
-            Rows<GPUOLS_TILES>{found + 2 * room, room, k, lane}.write(panel, of, total.products);
+            double* const found = sums + chunk * (2 + k) * m;
+            Rows<GPUOLS_TILES>{found + 2 * m, m, k, lane}.write(panel, of, total.products);
 #pragma unroll
             for (int h = 0; h < 2; h++) {
                 if (panel > 0 || lane % 4 > 0 || !of[h].here) continue;
                 found[of[h].place] = total.sum[h];
-                found[room + of[h].place] = total.square[h];
+                found[m + of[h].place] = total.square[h];
             }
             continue;
         }

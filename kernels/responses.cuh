@@ -132,8 +132,8 @@ __device__ __forceinline__ void answer(const Source& products, const Response (&
     const int k = design.k, panels = ONE ? 1 : (k + 8 * TILES - 1) / (8 * TILES);
     const bool centered = design.is(Premise::INTERCEPT), choice = design.is(Premise::SHORTEST);
     double* const params = out.answers + centered * out.room;
-    const Rows<TILES> rows = {params, out.room, k, lane}, spare = {out.spare, out.room, k, lane};
-    const Rows<TILES> found = {choice ? out.spare : params, out.room, k, lane};
+    const Rows<TILES> rows = {params, out.room, k, lane}, spare = {out.spare, out.count, k, lane};
+    const Rows<TILES> found = choice ? spare : rows;
     Fit fit;
     solve<TILES, ONE>(products, of, design, panels, rows, spare, kept, kept + 128 * TILES, fit);
     fit.join();

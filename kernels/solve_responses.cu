@@ -10,20 +10,20 @@
 constexpr int EACH = 16, RESPONSES = EACH * 4;
 
 extern "C" __global__ void __launch_bounds__(128, BLOCKS)
-    solve_responses(double* sums,  // (chunks, 2 + k, room)
+    solve_responses(double* sums,  // (chunks, 2 + k, m)
                     const double* premise, unsigned flags, double tol, int k, long long m,
                     long long groups, long long chunks,
                     double* moments,      // (4 + k, room), anchors in the first row
                     double* answers,      // (p + 2, room)
                     signed char* status,  // (room,)
                     int* rejected,        // (1,)
-                    double* spare,        // (k, room), or null
+                    double* spare,        // (k, m), or null
                     long long room) {
     const int lane = threadIdx.x % 32;
     const Premise design = {premise, k, flags};
-    const Answers out = {moments, answers, status, rejected, spare, room};
-    const long long apart = (2 + k) * room;
-    const Rows<GPUOLS_TILES> rows = {sums + 2 * room, room, k, lane};
+    const Answers out = {moments, answers, status, rejected, spare, room, m};
+    const long long apart = (2 + k) * m;
+    const Rows<GPUOLS_TILES> rows = {sums + 2 * m, m, k, lane};
 
     for (long long group = blockIdx.x; group < groups; group += gridDim.x) {
         Response of[2];
@@ -33,7 +33,7 @@ extern "C" __global__ void __launch_bounds__(128, BLOCKS)
             of[h].here = of[h].place < m;
             const double* const own = sums + (of[h].here ? of[h].place : 0);
             of[h].anchor = of[h].here ? moments[of[h].place] : 0.0;
-            centre(of[h], sum_of(own, apart, chunks), sum_of(own + room, apart, chunks), design, out,
+            centre(of[h], sum_of(own, apart, chunks), sum_of(own + m, apart, chunks), design, out,
                    lane);
         }
         const auto products = [&](int panel) {

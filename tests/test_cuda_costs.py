@@ -104,6 +104,20 @@ def data(count=40, n=20, k=3):
     return rng.normal(size=(count, n, k)), rng.normal(size=(count, n))
 
 
+def test_a_shared_design_is_read_once():
+    load = plan.shared_load(1000, 20, 10**6)
+    assert load.sent == 8 * 1000 * (10**6 + 20)
+    assert (
+        load.operations
+        < plan.load(10**9, rows=10**9, count=10**6, k=20, m=1, largest=1000).operations
+    )
+    rates = plan.Rates(
+        link=5e10, latency=1e-3, device_operations=1e13, cpu_bytes=1e10, cpu_operations=1e11
+    )
+    assert plan.device_wins(load, rates)
+    assert not plan.device_wins(plan.shared_load(10, 2, 100), rates)
+
+
 def test_the_result_says_what_was_chosen(measured):
     X, y = data()
     assert gpuols.fit(X, y).engine == "cuda:0"
@@ -125,10 +139,10 @@ def test_moments_are_reduced_where_that_is_sooner(on, measured):
     assert "fit_batch" in {name for name, *_ in on.launches}
 
 
-def test_what_a_device_does_not_do_stays_on_the_cpu(measured):
+def test_what_a_device_does_not_solve_stays_on_the_cpu(measured):
     X, y = data()
     assert gpuols.fit(X, y, solver="accurate").engine == "cpu:numpy"
-    assert gpuols.fit(X[0], y.T[:20]).engine == "cpu:numpy"
+    assert gpuols.fit(X[0], y.T[:20]).engine == "cuda:0+cpu:numpy"
     assert gpuols.fit(X[:1], y).engine == "cpu:numpy"
     assert gpuols.fit(X, y, device="cpu").engine == "cpu:numpy"
     assert measured.calls == []

@@ -203,7 +203,7 @@ def test_answers_that_do_not_fit_on_the_device_are_an_error(pretended):
     X, y = (upload(array) for array in Case("answers", gauss(6, 4, (), 2000)).data()[:2])
     before, pretended.memory = pretended.memory, pretended.taken(0) + 2**17
     try:
-        with pytest.raises(DeviceError, match=r"the answers to 2,000 responses, .* cuda:0"):
+        with pytest.raises(DeviceError, match=r"2,000 regressions whose answers .* cuda:0"):
             gpuols.fit(X, y)
     finally:
         pretended.memory = before

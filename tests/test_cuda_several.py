@@ -51,6 +51,20 @@ def test_a_batch_has_the_bits_of_one_device(three, options):
     assert_same_bits(every, one)
 
 
+@pytest.mark.parametrize(("n", "k"), [(40, 3), (60, 35)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_responses_on_one_design_have_the_bits_of_one_device(three, n, k, order):
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(n, k)) + 1.0
+    Y = np.array(X[:, :1] + rng.normal(size=(n, 300)), order=order)
+    Y[3, 7], weights = np.nan, rng.uniform(0.5, 2.0, n)
+    one = gpuols.fit(X, Y, weights=weights, device="cuda:1")
+    assert devices_of(three) == {1}
+    every = gpuols.fit(X, Y, weights=weights, device="cuda:all")
+    assert devices_of(three) == {0, 1, 2}
+    assert_same_bits(every, one)
+
+
 def test_groups_have_the_bits_of_one_device(three):
     rng = np.random.default_rng(0)
     for order in (slice(None), rng.permutation(1600)):

@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from gpuols.engines import cpu, device, precision
 from gpuols.engines.design import Design
 from gpuols.engines.kernels import Kernel
-from gpuols.engines.launches import Shape
 from gpuols.engines.link import between
 from gpuols.engines.lots import shape_of
 from gpuols.engines.outputs import Outputs
-from gpuols.engines.responses import Responses
+from gpuols.engines.responses import ResponseWork, moments_of, solution_of
 from gpuols.engines.solution import Solution
 from gpuols.engines.work import BatchWork, GroupWork, Options, Report, Work, counted
 from gpuols.errors import DeviceError
@@ -164,10 +163,13 @@ class Cuda:
         options = Options(shape, ridge, tol, batch_size)
         return self._fit(GroupWork((x, y, weights), grouping, apart, options), report)
 
-    def _fit(self, work: Work, report: Report | None) -> tuple[Moments, Solution, Any]:
+    def _fit(
+        self, work: BatchWork | GroupWork, report: Report | None
+    ) -> tuple[Moments, Solution, Any]:
         shape, on_host = work.options.shape, place_of(work.tables[0]) == CPU
         with device.on(self.number):
-            outputs = self._room(shape, work.count, on_host)
+            entries = shape.moments, shape.answers, shape.m
+            outputs = self._room(entries, work.count, on_host)
             rejected = self._answer(work, outputs, counted(report, work.count))
             return outputs.moments(shape), outputs.solution(shape), rejected
 
@@ -218,10 +220,12 @@ class Cuda:
             As of `fit_batch`, L = (), m responses.
         """
         alone = cpu.solve(design, ridge, tol=tol, singular=singular, design=factored)
+        rows, kind = (x, weights, y), {"tol": tol, "batch_size": batch_size}
+        work = ResponseWork.on(*rows, design, factored, singular, **kind)
         with device.on(self.number):
-            responses = Responses.on(self.number, x, weights, y, design, factored, singular)
-            responses.answer(tol, batch_size, counted(report, y.shape[1]))
-            return responses.moments(design), responses.solution(alone), responses.rejected
+            outputs = self._room(work.entries, work.count, place_of(y) == CPU)
+            rejected = self._answer(work, outputs, counted(report, work.count))
+            return moments_of(outputs, design), solution_of(outputs, alone), rejected
 
     def reduce_batch(self, *rows: Any, **options: Any) -> Moments:
         """Moments in double-double of some regressions of a batch, as `precision.sum_batch`."""
@@ -233,9 +237,8 @@ class Cuda:
         with device.on(self.number):
             return precision.sum_groups(self.number, *rows, **options)
 
-    def _room(self, shape: Shape, count: int, on_host: bool) -> Outputs:
+    def _room(self, entries: tuple[int, int, int], count: int, on_host: bool) -> Outputs:
         try:
-            entries = shape.moments, shape.answers, shape.m
             return Outputs.empty(entries, count, on_host=on_host)
         except device.OutOfMemory as error:
             raise DeviceError(

@@ -29,10 +29,8 @@ class Work(Protocol):
 
     Attributes
     ----------
-    tables : (..., n, k), (..., n, m), (..., n) or None
-        X, y and weights.
-    options : Options
-        How to answer.
+    tables : sequence of (...) or None
+        The rows that go to a device piece by piece.
     count, units : int
         Regressions in all; units that a range counts.
     ends : sequence of int
@@ -40,12 +38,8 @@ class Work(Protocol):
     """
 
     @property
-    def tables(self) -> Tables:
-        """X, y and weights."""
-
-    @property
-    def options(self) -> "Options":
-        """How to answer."""
+    def tables(self) -> Sequence[Any]:
+        """The rows that go to a device piece by piece."""
 
     @property
     def count(self) -> int:

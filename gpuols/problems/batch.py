@@ -105,10 +105,11 @@ def answer(rows: Rows, job: Job) -> Answer:
     return flat.reshape(rows.lead)
 
 
-def load(rows: Rows) -> plan.Load | None:
-    """What fitting takes on a device; None for a design that responses share, fitted on the CPU."""
-    if shared.is_shared(rows):
-        return None
+def load(rows: Rows, drop: bool) -> plan.Load:
+    """What fitting takes on a device, `drop`: with missing values to leave out."""
+    if shared.is_shared(rows) and not drop:
+        responses = math.prod(rows.lead) * rows.m
+        return plan.shared_load(rows.n, rows.k, responses, itemsize=rows.itemsize)
     numbers = sum(table.size for _, table in rows.arrays)
     count, shape = math.prod(rows.lead), {"k": rows.k, "m": rows.m, "itemsize": rows.itemsize}
     return plan.load(numbers, rows=count * rows.n, count=count, largest=rows.n, **shape)

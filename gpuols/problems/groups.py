@@ -86,8 +86,8 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     return flat.reshape((len(grouping.counts), each) if apart else counts.shape)
 
 
-def load(rows: Rows, grouping: Grouping) -> plan.Load:
-    """What fitting takes on a device."""
+def load(rows: Rows, drop: bool, grouping: Grouping) -> plan.Load:
+    """What fitting takes on a device, whatever is to be left out."""
     numbers, counts = sum(table.size for _, table in rows.arrays), grouping.counts
     shape = {"k": rows.k, "m": rows.m, "itemsize": rows.itemsize}
     largest = int(counts.max(initial=0))
