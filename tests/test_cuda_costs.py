@@ -142,10 +142,14 @@ def test_moments_are_reduced_where_that_is_sooner(on, measured):
 def test_what_a_device_does_not_solve_stays_on_the_cpu(measured):
     X, y = data()
     assert gpuols.fit(X, y, solver="accurate").engine == "cpu:numpy"
-    assert gpuols.fit(X[0], y.T[:20]).engine == "cuda:0+cpu:numpy"
-    assert gpuols.fit(X[:1], y).engine == "cpu:numpy"
     assert gpuols.fit(X, y, device="cpu").engine == "cpu:numpy"
     assert measured.calls == []
+
+
+def test_responses_on_one_design_go_to_a_device_too(measured):
+    X, y = data()
+    assert gpuols.fit(X[0], y.T[:20]).engine == "cuda:0+cpu:numpy"
+    assert gpuols.fit(X[:1], y).engine == "cuda:0+cpu:numpy"
 
 
 def test_small_fits_do_not_look_for_a_device(monkeypatch):
