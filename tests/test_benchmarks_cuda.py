@@ -24,8 +24,14 @@ def batch():
     return cases.Case("T", 12, 30, 4, 0.5, {}).make(np)
 
 
+@pytest.fixture
+def responses():
+    return cases.Case("T", 12, 30, 4, 0.5, {}, shared=True).make(np)
+
+
 def lstsq(X, y):
-    return np.stack([np.linalg.lstsq(a, b)[0] for a, b in zip(X, y, strict=True)])
+    designs = np.broadcast_to(X, (len(y), *X.shape[1:]))
+    return np.stack([np.linalg.lstsq(a, b)[0] for a, b in zip(designs, y, strict=True)])
 
 
 @pytest.fixture
@@ -107,7 +113,27 @@ def test_same_outputs_are_the_same_outputs(batch):
 # the answers
 
 
-@pytest.mark.parametrize("contender", contenders.ours("cpu"), ids=lambda one: one.name)
+@pytest.mark.parametrize("name", rivals.SHARED)
+def test_rivals_on_one_design(name, responses):
+    if "torch" in name:
+        pytest.importorskip("torch")
+    check_rival(rivals.SHARED[name](np, name), responses)
+
+
+@pytest.mark.parametrize("contender", contenders.ours("cpu", True), ids=lambda one: one.name)
+def test_right_answers_on_one_design_have_small_errors(contender, responses):
+    taken = contender.take(*responses)
+    assert max(answers.errors(contender, *taken, contender.run(*taken)).values()) < 1e-9
+
+
+def test_a_shared_design_is_counted_once():
+    case = cases.Case("E", 10, 100, 4, 0.5, {}, shared=True)
+    assert case.bytes() == 8 * (100 * 4 + 10 * 100 + 10 * 4)
+    assert case.flops() == 2 * 10 * 100 * 5
+    assert case.name == "E: one (100 x 4), 10 responses"
+
+
+@pytest.mark.parametrize("contender", contenders.ours("cpu", False), ids=lambda one: one.name)
 def test_right_answers_have_small_errors(contender, batch):
     taken = contender.take(*batch)
     found = answers.errors(contender, *taken, contender.run(*taken))
@@ -117,7 +143,7 @@ def test_right_answers_have_small_errors(contender, batch):
 
 @pytest.mark.parametrize("name", ["params", "bse", "ssr", "status"])
 def test_a_wrong_answer_is_noticed(name, batch):
-    contender = contenders.ours("cpu")[0]
+    contender = contenders.ours("cpu", False)[0]
     given = contender.run(*batch)
     given[name] = np.array(given[name])
     given[name][-1] += 1 if name == "status" else 1e-8 * np.abs(given[name][-1]).max()
@@ -125,7 +151,7 @@ def test_a_wrong_answer_is_noticed(name, batch):
 
 
 def test_nan_is_wrong(batch):
-    contender = contenders.ours("cpu")[0]
+    contender = contenders.ours("cpu", False)[0]
     given = contender.run(*batch) | {"ssr": np.full(12, np.nan)}
     assert answers.errors(contender, *batch, given)["ssr"] == 1
 
@@ -224,7 +250,7 @@ def test_a_whole_run(tmp_path, small, capsys):
     rows = {row["who"]: row for row in found["cases"][0]["rows"]}
     assert code == 0
     assert found["commit"] == "abc"
-    assert [one.name for one in contenders.ours("cpu")] + list(rivals.RIVALS) == list(rows)
+    assert [one.name for one in contenders.ours("cpu", False)] + list(rivals.RIVALS) == list(rows)
     own = rows[contenders.OURS]
     assert own["right"]
     assert (own["rounds"], own["times_ours"], own["part"]) == (4, 1.0, 12)

@@ -21,7 +21,7 @@ def errors(contender: Contender, X: Any, y: Any, answers: Answers) -> dict[str, 
     ----------
     contender : Contender
         Who gave the answers.
-    X : (B, n, k)
+    X : (B, n, k) or (1, n, k)
         The rows it was given, on the device or not.
     y : (B, n)
         The responses.
@@ -35,7 +35,7 @@ def errors(contender: Contender, X: Any, y: Any, answers: Answers) -> dict[str, 
         or another status than on the CPU, is an error of at least 1.
     """
     which = np.unique(np.linspace(0, len(y) - 1, _SAMPLE).astype(int))
-    own = [np.stack([on_host(a[int(i)]) for i in which]) for a in (X, y)]
+    own = [np.stack([on_host(a[int(i) % len(a)]) for i in which]) for a in (X, y)]
     right = gpuols.fit(*own, device="cpu", add_intercept=contender.add_intercept)
     found = {}
     for name in ("params", "bse", "ssr"):

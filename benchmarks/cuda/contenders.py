@@ -52,8 +52,8 @@ class Contender:
     from_host: bool = False
 
 
-def ours(device: str) -> list[Contender]:
-    """gpuols, its answers read where the rows are."""
+def ours(device: str, shared: bool) -> list[Contender]:
+    """gpuols, its answers read where the rows are; groups have no design that they could share."""
 
     def fit(add_intercept: bool) -> Callable[..., Answers]:
         def run(X: Any, y: Any) -> Answers:
@@ -84,10 +84,10 @@ def ours(device: str) -> list[Contender]:
     def single(X: Any, y: Any) -> tuple[Any, Any]:
         return X.astype(np.float32), y.astype(np.float32)
 
-    return [
+    found = [
         Contender(OURS, fit(False), ours=True),
         Contender(OURS_INTERCEPT, fit(True), ours=True, add_intercept=True),
         Contender("gpuols, float32 rows", fit(False), single, ours=True, itemsize=4),
-        Contender("gpuols, as groups", fit_groups, ours=True),
         Contender("gpuols, host to host", fit(False), host, ours=True, from_host=True),
     ]
+    return found if shared else [*found, Contender("gpuols, as groups", fit_groups, ours=True)]

@@ -11,7 +11,7 @@ from benchmarks.cuda.cases import Case
 from benchmarks.cuda.contenders import OURS, Contender, ours
 from benchmarks.cuda.floors import floor_s, transfer_s
 from benchmarks.cuda.machine import Machine, on_host
-from benchmarks.cuda.rivals import RIVALS
+from benchmarks.cuda.rivals import RIVALS, SHARED
 from benchmarks.cuda.timing import Deadline, Run, Turn, attempt, climb, take_turns, timed, warm
 
 Row = dict[str, Any]
@@ -43,11 +43,12 @@ def measure(
     machine.free()
     field = _Field(case, machine, floors, case.make(machine.xp))
     entrants: dict[str, Callable[[], Contender]]
-    entrants = {own.name: lambda own=own: own for own in ours(machine.device)}
-    entrants |= {name: partial(make, machine.xp, name) for name, make in RIVALS.items()}
+    rivals = SHARED if case.shared else RIVALS
+    entrants = {own.name: lambda own=own: own for own in ours(machine.device, case.shared)}
+    entrants |= {name: partial(make, machine.xp, name) for name, make in rivals.items()}
     rows, turns = [], {}
     for name, make in entrants.items():
-        row = {"case": case.letter, "who": name, "ours": name not in RIVALS, "count": case.count}
+        row = {"case": case.letter, "who": name, "ours": name not in rivals, "count": case.count}
         rows.append(row)
         machine.free()
         if not row["ours"] and deadline.left() < _planned(turns, rounds):

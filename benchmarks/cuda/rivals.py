@@ -132,7 +132,29 @@ def jax_gram(jax: Any) -> Callable[[Any, Any], Any]:
     return lambda X, y: cho_solve(cho_factor(X.T @ X), X.T @ y)
 
 
-RIVALS: dict[str, Callable[[Any, str], Contender]] = {
+def torch_shared(torch: Any, X: Any, y: Any) -> Answers:
+    """torch's own least squares of one design."""
+    return {"params": torch.linalg.lstsq(X[0], y.mT, driver="gels").solution.mT}
+
+
+def gemm(xp: Any, X: Any, y: Any) -> Answers:
+    """The pseudo-inverse of the design times all responses."""
+    return {"params": xp.matmul(y, xp.linalg.pinv(X[0]).T)}
+
+
+def gemm_same(xp: Any, X: Any, y: Any) -> Answers:
+    """The same with standard errors and sums of squared residuals, from sums."""
+    inverse = xp.linalg.inv(X[0].T @ X[0])
+    right = xp.matmul(y, X[0])
+    params = right @ inverse
+    ssr = xp.einsum("bn,bn->b", y, y) - (right * params).sum(axis=1)
+    variance = ssr / (X.shape[1] - X.shape[2])
+    return {"params": params, "bse": xp.sqrt(variance[:, None] * xp.diagonal(inverse)), "ssr": ssr}
+
+
+Makers = dict[str, Callable[[Any, str], Contender]]
+
+RIVALS: Makers = {
     TORCH_LSTSQ: lambda xp, name: _torch(name, torch_lstsq),
     "torch Gram + Cholesky": lambda xp, name: _torch(name, torch_gram),
     "torch Gram, same outputs": lambda xp, name: _torch(name, torch_same),
@@ -142,3 +164,10 @@ RIVALS: dict[str, Callable[[Any, str], Contender]] = {
     "JAX vmap Gram + Cholesky": lambda xp, name: _jax(name, jax_gram),
 }
 """By name: what makes the contender from the namespace of the arrays and its name."""
+
+SHARED: Makers = {
+    TORCH_LSTSQ: lambda xp, name: _torch(name, torch_shared),
+    "one GEMM, pinv(X) @ Y": lambda xp, name: Contender(name, lambda X, y: gemm(xp, X, y)),
+    "one GEMM, same outputs": lambda xp, name: Contender(name, lambda X, y: gemm_same(xp, X, y)),
+}
+"""The same for responses on one design, X (1, n, k)."""
