@@ -32,7 +32,8 @@ from gpuols.problems.pipeline import Job
 from gpuols.rows import read_rows
 from gpuols.version import __version__
 
-_WORTH = 0.05  # seconds on a CPU of usual rates: what takes less is not worth looking for a device
+# Seconds on a CPU of usual rates: what takes less is not worth asking a device, or CuPy's import.
+_WORTH, _WORTH_LOOKING = 0.05, 0.5
 _USUAL = Rates(1.0, 1.0, 1.0, cpu_bytes=4e9, cpu_operations=1e10)
 
 # Regressions of the measurements: narrow ones are read, wide ones multiplied.
@@ -56,7 +57,8 @@ def device_for(load: Load) -> str:
     str
         "cpu" or "cuda:0".
     """
-    if plan.seconds_on_cpu(load, _USUAL) < _WORTH or not _has_driver() or device.why_not(0):
+    worth = _WORTH if "cupy" in sys.modules else _WORTH_LOOKING
+    if plan.seconds_on_cpu(load, _USUAL) < worth or not _has_driver() or device.why_not(0):
         return "cpu"
     rates = rates_of(0)
     if rates is None or not plan.device_wins(load, rates):

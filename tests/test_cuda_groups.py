@@ -284,3 +284,14 @@ def test_a_group_too_large_for_the_device_is_an_error(pretended):
             gpuols.fit_groups(X, y, keys, device="cuda")
     finally:
         pretended.memory = before
+
+
+@in_order
+@pytest.mark.parametrize("solver", ["auto", "accurate"])
+def test_no_responses_that_are_apart(solver):
+    X, Y = np.ones((4, 2)), np.ones((4, 0))
+    found, expected = (
+        gpuols.fit_groups(X, Y, [0, 0, 1, 1], missing="drop", solver=solver, device=name)
+        for name in ("cuda", "cpu")
+    )
+    assert found.params.shape == expected.params.shape == (2, 2, 0)

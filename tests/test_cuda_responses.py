@@ -11,6 +11,9 @@ from problems import CASES
 import gpuols
 from gpuols import DeviceError, Status
 from gpuols.engines import device, launches
+from gpuols.engines.link import between
+from gpuols.engines.responses import ResponseWork
+from gpuols.engines.ring import Ring
 
 machine, pretended = machines.machine, machines.pretended
 pytestmark = [pytest.mark.usefixtures("machine"), in_order]
@@ -125,6 +128,27 @@ def test_redundant_columns_of_any_number(n, k, singular):
     assert disagreements(found, expected) == []
     assert (found.status == Status.RANK_DEFICIENT).all()
     assert not found.solved_precisely.any()
+
+
+def test_every_64_responses_have_a_block(pretended):
+    for n, k, m, blocks in ((40, 2, 6400, [100]), (4100, 40, 70, [8, 2])):
+        before = len(pretended.launches)
+        gpuols.fit(*Case("grid", gauss(n, k, (), m)).data()[:2], device="cuda", solver="cholesky")
+        launches = pretended.launches[before:]
+        assert [grid[0] for name, _, grid, *_ in launches if "responses" in name] == blocks
+
+
+@pytest.mark.parametrize("solver", ["auto", "cholesky"])
+def test_rows_may_be_freed_when_the_call_returns(pretended, solver):
+    X, y = (upload(array) for array in Case("freed", gauss(40, 4, (), 20)).data()[:2])
+    gpuols.fit(X, y, solver=solver)
+    assert not device.namespace().cuda.get_current_stream()._queue.work
+
+
+@pytest.mark.parametrize("y", [np.zeros((200, 1)), np.zeros((1, 200_000))])
+def test_many_responses_of_the_host_go_through_the_ring(y):
+    work = ResponseWork(None, None, np.broadcast_to(y, (200, 200_000)), None, None, 0.0, None)
+    assert isinstance(between(0, work.tables, print), Ring)
 
 
 def test_more_responses_than_blocks(pretended, monkeypatch):

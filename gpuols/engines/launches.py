@@ -200,13 +200,13 @@ def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
 def responses(shape: Shape) -> tuple[Launch, bool]:
     """Rows of responses that share a design to sums, and whether to answers at once."""
     kernel = Kernel("responses", (("real", shape.real), ("tiles", shape.panel_tiles)))
-    return Launch(kernel, RESPONSES, round=EACH), shape.chunks == shape.panels == 1
+    return Launch(kernel, RESPONSES), shape.chunks == shape.panels == 1
 
 
 def solve_responses(shape: Shape) -> Launch:
     """Sums of chunks to answers to those responses."""
     macros = ("tiles", shape.panel_tiles), ("panels", min(2, shape.panels))
-    return Launch(Kernel("solve_responses", macros), RESPONSES, round=EACH)
+    return Launch(Kernel("solve_responses", macros), RESPONSES)
 
 
 def prepare() -> Launch:

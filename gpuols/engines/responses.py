@@ -22,6 +22,7 @@ from gpuols.engines.premise import Premise
 from gpuols.engines.solution import Solution
 from gpuols.engines.sources import Beside
 from gpuols.engines.transfer import to_host
+from gpuols.errors import DeviceError
 from gpuols.moments import Moments
 
 _SHARE = 0.25  # of the free memory, for what some responses need
@@ -102,7 +103,13 @@ class ResponseWork:
         try:
             own = self._brought()
         except device.OutOfMemory as error:
-            raise too_large(replace(self.shape, m=1), number) from error
+            raise DeviceError(
+                "device",
+                f"a design of {self.shape.n:,} rows and {self.shape.k:,} columns, which the free "
+                f"memory of cuda:{number} does not hold",
+                "a design that it holds",
+                'use device="cpu", or free memory of the device',
+            ) from error
         first = part.start
         step = self.batch_size or self._affordable(outputs.on_host, link)
         while first < part.stop:

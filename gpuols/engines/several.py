@@ -92,6 +92,8 @@ class Several(Cuda):
                     calls += sum(future.result() for future in done)
             finally:
                 stop.set()
+                # Their errors would keep the frames that raised them, and what those hold.
+                pending = done = set()
         return np.array([calls])
 
 

@@ -50,7 +50,7 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     at_once, closely = job.engine.fit_groups, job.engine.reduce_groups
 
     def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
-        if places is not None and closely is not None:
+        if places is not None and len(places) and closely is not None:
             return [(slice(0, len(places)), partial(reduce_at_once, places, fitted))]
         every = np.arange(len(counts)) if places is None else places
 

@@ -114,11 +114,12 @@ class _Columns:
         if self.only_closely:
             return Answer(*self._read(self.design, every, report))
         moments, solution, calls = self._read_plainly(every, report)
+        # On a device this waits until nobody reads the rows any more: they may be freed then.
+        number = int(calls[0])
         if solution is None or options.solver == "cholesky":
             return Answer(moments, solution)
-        # On a device this waits until nobody reads the rows any more: they may be freed then.
         again = np.zeros(0, np.int64)
-        if int(calls[0]):
+        if number:
             again = to_host(np.flatnonzero(rejected(moments, solution, options.tol)))
         if len(again):
             closer, better = self._read(self.design, again)
