@@ -203,7 +203,7 @@ def fit_groups(
         add_intercept, missing, solver, tol, singular, device, batch_size, progress, names
     )
     rows = read_table(X, y, weights, names)
-    grouping = _group(groups, offsets, rows.n)
+    grouping = _group(groups, offsets, rows.n).for_rows(rows.place)
 
     def answer(rows: Rows, job: Job) -> Answer:
         return grouped.answer(rows, grouping, job)

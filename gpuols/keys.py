@@ -8,10 +8,10 @@ are joined like digits into one integer a row, and the distinct integers ranked.
   counting sort in compiled code, stable, linear, and faster than NumPy's radix sort.
 - Columns of pandas, polars, pyarrow and torch convert themselves to NumPy. Where that rounds
   integers or spells numbers as strings, the elements are taken as Python objects instead.
+- Keys that are on a device are sorted there (`ordering`); their counts, and each distinct key, are
+  copied to the host, the order of the rows only where the rows are there.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import count
@@ -21,9 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.transfer import to_host
+from gpuols.engines.exchange import adopt
+from gpuols.engines.ordering import order_rows
+from gpuols.engines.transfer import at, to_host
 from gpuols.errors import InputError, InputTypeError
 from gpuols.numerics.ranks import join, rank
+from gpuols.places import CPU, place_of
+from gpuols.words import is_null, words
 
 Array = NDArray[Any]
 Codes = NDArray[Any]  # integers, as small as SciPy takes them
@@ -35,16 +39,23 @@ class Grouping:
 
     keys: Array | tuple[Array, ...] | None  # (G,) ascending, nulls last; None for offsets
     counts: NDArray[np.int64]  # (G,) rows in each group
-    order: NDArray[Any] | None  # (N,) rows, group after group, in table order; None: as they lie
+    # (N,) rows, group after group, in table order, where the keys are; None: as they lie
+    order: Any
 
     @property
     def starts(self) -> NDArray[np.int64]:
         """Where each group begins, (G,), group after group."""
         return np.cumsum(self.counts) - self.counts
 
+    def for_rows(self, place: str) -> "Grouping":
+        """The same, its order in host memory or where the rows are, "cpu" or "cuda:N"."""
+        if self.order is None or place_of(self.order) in (CPU, place):
+            return self
+        return replace(self, order=to_host(self.order))
+
     @property
     def first(self) -> NDArray[Any]:
-        """First row of each group, (G,), where none is empty."""
+        """First row of each group, (G,), where none is empty and the order is in host memory."""
         return self.starts if self.order is None else self.order[self.starts]
 
 
@@ -55,7 +66,8 @@ def group_by_keys(groups: object, n_rows: int) -> Grouping:
     ----------
     groups : array-like or tuple of array-like
         A key for each row, or a tuple of several such columns, to be sorted by the first one
-        first. None, NaN, NaT and pandas.NA are one and the same key, the last.
+        first. None, NaN, NaT and pandas.NA are one and the same key, the last. All on one CUDA
+        device, they stay there, and so does the order of the rows.
     n_rows : int
         Rows of the data.
 
@@ -70,10 +82,19 @@ def group_by_keys(groups: object, n_rows: int) -> Grouping:
         A key isn't one-dimensional, or doesn't have n_rows entries.
     InputTypeError
         A key is of a type without an order, or holds objects that can't be ordered.
+    DeviceError
+        The memory of the device that the keys are on does not hold them in order.
     """
-    columns = _as_columns(groups, n_rows)
-    found = Grouping(None, *_sort_rows(_encode(columns)))
-    keys = tuple(_tidy(column[found.first]) for column in columns)
+    place = _place_of(groups)
+    columns = _as_columns(groups, n_rows, place)
+    if place == CPU:
+        found = Grouping(None, *_sort_rows(_encode(columns)))
+        keys = tuple(_tidy(column[found.first]) for column in columns)
+    else:
+        with at(place):
+            counts, order, first = order_rows(columns)
+            found = Grouping(None, counts, order)
+            keys = tuple(_tidy(to_host(column[first])) for column in columns)
     return replace(found, keys=keys if isinstance(groups, tuple) else keys[0])
 
 
@@ -153,13 +174,19 @@ def codes_of(grouping_keys: Array | tuple[Array, ...], groups: object) -> Codes:
     return np.fromiter(found, np.int64, rows.size)[codes]
 
 
-def _as_columns(groups: object, n_rows: int | None = None) -> list[Array]:
+def _place_of(groups: object) -> str:
+    """Device that all keys are on, or else the host."""
+    places = {place_of(key) for key in (groups if isinstance(groups, tuple) else (groups,))}
+    return places.pop() if len(places) == 1 else CPU
+
+
+def _as_columns(groups: object, n_rows: int | None = None, place: str = CPU) -> list[Any]:
     keys = {"groups": groups}
     if isinstance(groups, tuple):
         keys = {f"groups[{i}]": key for i, key in enumerate(groups)}
     if not keys:
         raise InputError("groups", "an empty tuple", "at least one key", "pass an array of keys")
-    columns = [_as_array(key, name) for name, key in keys.items()]
+    columns = [_as_array(key, name, place) for name, key in keys.items()]
     size = columns[0].size if n_rows is None else n_rows
     for name, column in zip(keys, columns, strict=True):
         if column.size != size:
@@ -168,7 +195,8 @@ def _as_columns(groups: object, n_rows: int | None = None) -> list[Array]:
     return columns
 
 
-def _as_array(key: Any, name: str) -> Array:
+def _as_array(key: Any, name: str, place: str = CPU) -> Any:
+    """Keys in host memory, or, on a device, as they are there."""
     if isinstance(key, np.ma.MaskedArray):
         came, remedy = "a masked array", "mark missing keys by None or NaN instead"
         raise InputTypeError(name, came, "an array without a mask", remedy)
@@ -178,7 +206,7 @@ def _as_array(key: Any, name: str) -> Array:
     polars = type(key).__module__.startswith("polars.")
     given = polars or (hasattr(key, "to_numpy") and not hasattr(key, "__array__"))
     try:
-        array = to_host(key.to_numpy() if given else key)
+        array = to_host(key.to_numpy() if given else key) if place == CPU else _adopted(key, place)
     except Exception as error:  # libraries have errors of their own
         came, remedy = f"{type(key).__name__} ({error})", "convert it to a NumPy array first"
         raise InputTypeError(name, came, "something NumPy can convert", remedy) from error
@@ -188,7 +216,12 @@ def _as_array(key: Any, name: str) -> Array:
     if array.dtype.kind in "cV":
         remedy = "convert it to numbers, strings or dates, or give its fields as a tuple"
         raise InputTypeError(name, f"dtype {array.dtype}", "a dtype with an order", remedy)
-    return array if isinstance(key, np.ndarray) else _keep_exact(key, array)
+    return array if isinstance(key, np.ndarray) or place != CPU else _keep_exact(key, array)
+
+
+def _adopted(key: Any, place: str) -> Any:
+    with at(place):
+        return adopt(key)
 
 
 def _keep_exact(key: Any, array: Array) -> Array:
@@ -206,61 +239,9 @@ def _encode(columns: list[Array]) -> Codes:
     """Rank the rows by their keys, equal keys alike, without gaps."""
     if not columns[0].size:
         return np.empty(0, np.int32)
-    words = (word for column in columns for word in _words(column))
-    codes = rank(reduce(join, ((word - word.min()).view(np.uint64) for word in words)))
+    each = (word for column in columns for word in words(column))
+    codes = rank(reduce(join, ((word - word.min()).view(np.uint64) for word in each)))
     return codes.astype(np.int32 if codes.size < 2**31 else np.int64, copy=False)
-
-
-def _words(column: Array) -> Iterator[Array]:
-    """Yield 64-bit integers whose lexicographic order is the order of the keys, nulls last."""
-    kind = column.dtype.kind
-    if kind in "bi":
-        yield column.astype(np.int64, copy=False)
-    elif kind == "u":
-        yield column.astype(np.uint64, copy=False)
-    elif kind in "mM":
-        yield column.astype(np.int64).view(np.uint64) - np.uint64(2**63 + 1)
-    elif kind == "f" and column.itemsize <= 8:
-        with np.errstate(invalid="ignore"):  # a signalling NaN is a null like any other
-            numbers = column.astype(np.float64) + 0.0
-        bits = np.where(np.isnan(numbers), np.nan, numbers).view(np.int64)
-        yield bits ^ ((bits >> 63) & np.int64(2**63 - 1))
-    elif kind in "US":
-        yield from _string_words(column)
-    else:
-        yield _object_word(column)
-
-
-def _string_words(column: Array) -> Array:
-    """Put as many characters as fit in a word, each in as few bytes as the widest needs."""
-    native = np.ascontiguousarray(column, column.dtype.newbyteorder("="))
-    points = native.view(np.uint8 if column.dtype.kind == "S" else np.uint32)
-    points = points.reshape(column.size, -1)
-    narrow = np.min_scalar_type(points.max()).newbyteorder(">")
-    padding = -points.shape[1] * narrow.itemsize % 8 // narrow.itemsize
-    padded = np.pad(points.astype(narrow), ((0, 0), (0, padding)))
-    return padded.view(">u8").T.astype(np.uint64, order="C")
-
-
-def _object_word(column: Array) -> Codes:
-    label_of: defaultdict[Any, int] = defaultdict(count().__next__)
-    labels = map(label_of.__getitem__, column.tolist())
-    try:
-        label = np.fromiter(labels, np.int64, column.size)
-        keys = sorted(key for key in label_of if not _is_null(key))
-    except TypeError as error:
-        remedy = "convert the keys to one type, such as strings"
-        raise InputTypeError("groups", str(error), "keys that can be ordered", remedy) from error
-    rank_of = np.full(len(label_of), len(keys))
-    rank_of[[label_of[key] for key in keys]] = np.arange(len(keys))
-    return rank_of[label]
-
-
-def _is_null(key: Any) -> bool:
-    try:
-        return key is None or bool(key != key)
-    except TypeError:  # pandas.NA is neither true nor false
-        return True
 
 
 def _sort_rows(codes: Codes) -> tuple[Codes, NDArray[Any] | None]:
@@ -288,7 +269,7 @@ def _scalars(keys: Array, others: Array) -> list[Any]:
     """List the keys as Python values that equal those of the others where the keys are equal."""
     kind = keys.dtype.kind
     if kind not in "mM":
-        return [None if _is_null(key) else key for key in keys.tolist()]
+        return [None if is_null(key) else key for key in keys.tolist()]
     if kind == others.dtype.kind:
         keys = keys.astype(np.result_type(keys, others))
-    return [None if _is_null(key) else (kind, key) for key in keys]
+    return [None if is_null(key) else (kind, key) for key in keys]

@@ -1,5 +1,5 @@
-// settle: sums of chunks to moments about the mean in double-double, a block a regression:
-// gpuols.engines.centring.
+// settle: sums of chunks, or of runs of them (fold.cu), to moments about the mean in double-double,
+// a block a regression: gpuols.engines.centring.
 //
 // It finds, too, whose anchors are far from the mean, so that they are to be summed once more about
 // it, and whose columns or weights are so large or small that they had to be divided by a power of
@@ -7,8 +7,9 @@
 //
 // Launch: 128 threads.
 
-#include "dealing.cuh"
+#include "chunks.cuh"
 #include "team.cuh"
+#include "tree.cuh"
 
 constexpr int THREADS = 128;
 // Sizes that need no units; gpuols.engines.precise allows a little more.
@@ -21,46 +22,6 @@ constexpr double MOST = 16.0;
 // Whether a size tells that numbers should have been divided by a power of two.
 __device__ __forceinline__ bool is_extreme(double size) {
     return size > LARGE || (size > 0.0 && size < SMALL);
-}
-
-// The numbers of one regression.
-struct Numbers {
-    double *high, *low;
-
-    __device__ Pair operator[](int e) const { return {high[e], low[e]}; }
-    __device__ void put(int e, const Pair& number) const {
-        high[e] = number.high;
-        low[e] = number.low;
-    }
-};
-
-// Adds entry e of the sums b to that of a.
-__device__ void add_entry(double* a, const double* b, int e, const Layout& at) {
-    const int size = at.size();
-    if (e == ROWS || e == LOG_WEIGHT) {
-        a[e] = __dadd_rn(a[e], b[e]);
-    } else if (e == 2 * size + 1) {
-        a[e] = fmin(a[e], b[e]);
-    } else if (e == 2 * size || (e >= at.raw(0) && e < at.raw(at.columns()))) {
-        a[e] = larger(a[e], b[e]);
-    } else {
-        const Numbers sum = {a, a + size};
-        sum.put(e, add(sum[e], {b[e], b[size + e]}));
-    }
-}
-
-// Adds the sums of all chunks to those of the first, as a tree.
-template <class Team>
-__device__ void add_chunks(double* sums, long long chunks, const Layout& at, const Team& team) {
-    const int size = at.size(), step = stride(at);
-    for (int i = team.lane; i < size + 2; i += Team::SIZE) {
-        if (i >= at.anchor(0) && i < at.mean(0)) continue;
-        const int e = i < size ? i : i + size;
-        for (long long apart = 1; apart < chunks; apart *= 2)
-            for (long long c = 0; c + apart < chunks; c += 2 * apart)
-                add_entry(sums + c * step, sums + (c + apart) * step, e, at);
-    }
-    team.sync();
 }
 
 extern "C" __global__ void __launch_bounds__(128, 4)
@@ -79,7 +40,8 @@ extern "C" __global__ void __launch_bounds__(128, 4)
         if (again && !(found[b] & FAR)) continue;
         double* const first = sums + chunks.start(b) * stride(at);
         const Numbers v = {first, first + at.size()};
-        add_chunks(first, chunks.number(b), at, team);
+        const long long number = chunks.number(b);
+        add_levels(first, apart_when_folded(number), number, at, team);
 
         const double heaviest = first[2 * at.size()], least = first[2 * at.size() + 1];
         const Pair weight = {v.high[WEIGHT] > 0.0 ? v.high[WEIGHT] : 1.0, v.low[WEIGHT]};

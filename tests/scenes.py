@@ -13,7 +13,9 @@ import numpy as np
 from emulator import standin
 
 from gpuols.engines import cpu, device, launches
+from gpuols.engines.batches import fold
 from gpuols.engines.cuda import Cuda
+from gpuols.engines.lots import Lot
 from gpuols.engines.workspace import Workspace
 
 
@@ -152,6 +154,53 @@ class Responses(NamedTuple):
         return [*found, device.download(rejected)]
 
 
+class Folds(NamedTuple):
+    """Sums of many chunks, made up, that are added in runs.
+
+    Attributes
+    ----------
+    chunks : tuple of int
+        Of each regression.
+    precise : bool
+        Whether they are in double-double; then only the first regression is added.
+    k, m : int
+        Columns and responses of each.
+    """
+
+    chunks: tuple[int, ...]
+    precise: bool
+    k: int = 2
+    m: int = 1
+
+    @property
+    def shape(self) -> launches.Shape:
+        """As the engine has it."""
+        rows = max(self.chunks) * launches.CHUNK
+        return launches.Shape(rows, self.k, self.m, "double", True, False, False)
+
+    def sums(self) -> np.ndarray:
+        """What is to be added."""
+        shape, rng = self.shape, np.random.default_rng(len(self.chunks))
+        high = rng.normal(size=(sum(self.chunks), shape.sums))
+        if not self.precise:
+            return high
+        low = high * rng.uniform(-(2.0**-54), 2.0**-54, high.shape)
+        return np.concatenate([high, low, rng.uniform(1, 2, (len(high), 2))], axis=1)
+
+    def answer(self) -> list[np.ndarray]:
+        """All sums after that."""
+        starts = np.concatenate([[0], np.cumsum(self.chunks)])
+        count, all_chunks = len(self.chunks), int(starts[-1])
+        owners = np.repeat(np.arange(count, dtype=np.int32), self.chunks)
+        places = {"owners": device.upload(owners), "starts": device.upload(starts)}
+        lot = Lot(count, all_chunks, None, None, None, **places)
+        far = device.upload(np.eye(1, count, dtype=np.int8)[0]) if self.precise else None
+        there = device.upload(self.sums())
+        with mock.patch.multiple(launches, _GRID=1):
+            fold(self.shape, lot, there, self.precise, far)
+        return [device.download(there)]
+
+
 SCENES = (
     Scene(20, 3, 1, 9, ridge=1.0),
     Scene(20, 2, 2, 35, drop=True, crowded=True),
@@ -174,6 +223,8 @@ SCENES = (
     Scene(20, 5, 2, 3, weighted=True, strange=True, precise=True),
     Scene(4100, 5, 1, 2, weighted=True, precise=True),
     Scene(40, 1, 5, 2, np.float32, precise=True),
+    Folds((35, 16, 17), precise=False),
+    Folds((35, 16, 17), precise=True),
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,18 @@ from emulator import build, standin
 
 import gpuols
 from benchmarks import compare
-from benchmarks.cuda import answers, cases, contenders, floors, goals, measure, rivals, run, table
+from benchmarks.cuda import (
+    answers,
+    cases,
+    contenders,
+    floors,
+    goals,
+    groups,
+    measure,
+    rivals,
+    run,
+    table,
+)
 from benchmarks.cuda.machine import Machine, missing
 from benchmarks.cuda.timing import Deadline, warm
 from gpuols.engines import device
@@ -227,6 +239,8 @@ def test_rates_are_printed_with_their_units_or_with_why_not():
 def small(monkeypatch, jax_or_not):
     monkeypatch.setattr(run, "QUICK", (cases.Case("T", 12, 30, 4, 0.5, {}),))
     monkeypatch.setattr(run, "CASES", (cases.Case("T", 12, 30, 4, 0.5, {"H100": 0.29}),))
+    monkeypatch.setattr(groups, "QUICK", (groups.Groups("U", 20, 3, 1),))
+    monkeypatch.setattr(groups, "GROUPS", (groups.Groups("U", 2, 500, 4),))
     monkeypatch.setattr(floors, "measure", lambda machine, quick: dict(RATES))
 
 
@@ -301,3 +315,26 @@ def test_a_rival_is_not_begun_once_the_time_is_spent(monkeypatch):
     rows = measure.measure(case, HOST, RATES, 3, Deadline(-1.0))
     assert [bool(row["failed"]) for row in rows] == [not row["ours"] for row in rows]
     assert rows[-1]["failed"] == "not run: the time for this case is spent"
+
+
+@pytest.mark.parametrize("options", [(), ("--quick",)], ids=["whole", "quick"])
+def test_groups_are_measured_by_keys_and_by_offsets(options, tmp_path, small, capsys):
+    code, found = go(tmp_path, *options, "--only", "U", "--rounds", "2")
+    assert code == 0
+    assert found["goals"] == []
+    rows = found["cases"][0]["rows"]
+    assert [row["ours"] for row in rows] == [True, True, False]
+    assert [row["rounds"] for row in rows] == [2, 2, 2]
+    assert all(row["right"] for row in rows[:2])
+    assert "rows in no order" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["params", "bse", "ssr", "status"])
+def test_a_wrong_group_is_noticed(name):
+    case = groups.Groups("U", 12, 30, 2)
+    data = case.make(np)
+    result = gpuols.fit_groups(*data, add_intercept=True)
+    assert max(groups.errors(result, data, 12).values()) <= answers.TOLERANCE
+    wrong = {each: np.array(getattr(result, each)) for each in ("params", "bse", "ssr", "status")}
+    wrong[name][-1] += 1 if name == "status" else 1e-8 * np.abs(wrong[name][-1]).max()
+    assert groups.errors(SimpleNamespace(**wrong), data, 12)[name] > answers.TOLERANCE

@@ -57,6 +57,10 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
             rows = (x, y, weights), (1,), np.zeros(1, np.int64)
             moments = Cuda(0).reduce_batch(*rows, **given)
             Cuda(0).reduce_batch(*rows, fitted=[moments], **given)
+        rows = np.zeros((1, 70_000, 1)), np.zeros((1, 70_000, 1)), None
+        kind = {"centered": True, "drop": False}
+        Cuda(0).fit_batch(*rows, (1,), np.zeros(1), tol=1e-10, **kind)
+        Cuda(0).reduce_batch(rows, (1,), np.zeros(1, np.int64), **kind)
         for n, k, real in product((1, 5000), (1, 16, 32, 40), (np.float32, np.float64)):
             gpuols.fit(np.zeros((n, k), real), np.zeros((n, 9), real), device="cuda")
     assert launched == listed - {Kernel("probe")}

@@ -98,6 +98,15 @@ def test_what_cupy_has_is_what_numpy_computes(cupy, act):
     np.testing.assert_array_equal(got.get(), want)
 
 
+def test_sorts_keep_what_is_equal_in_order(cupy):
+    values = np.random.default_rng(0).integers(0, 3, 500)
+    want = np.argsort(values, kind="stable")
+    for found in (cupy.asarray(values).argsort(), cupy.argsort(cupy.asarray(values), -1, "stable")):
+        np.testing.assert_array_equal(found.get(), want)
+    with pytest.raises(ValueError, match="only be None or 'stable'"):
+        cupy.asarray(values).argsort(kind="quicksort")
+
+
 def test_elements_are_set(cupy):
     x = cupy.asarray(NUMBERS)
     want = NUMBERS.copy()

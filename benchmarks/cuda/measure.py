@@ -1,6 +1,5 @@
 """One case: everyone's answers checked, then everyone timed in turn."""
 
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +59,7 @@ def measure(
     take_turns(list(turns.values()), rounds, field.time_one, deadline)
     for row in rows:
         if row["who"] in turns:
-            _finish(row, turns[row["who"]])
+            turns[row["who"]].tell(row)
     base = next((row.get("seconds") for row in rows if row["who"] == OURS), None)
     for row in rows:
         if base and row.get("seconds"):
@@ -106,19 +105,3 @@ def _prepare(make: Callable[[], Contender], field: _Field, row: Row) -> Turn:
         row["solved_precisely"] = int(on_host(result.solved_precisely).sum())
     turn.output = None
     return turn
-
-
-def _finish(row: Row, turn: Turn) -> None:
-    """Times of a contender; of a part of the batch, in proportion."""
-    row["part"], row["scaled"] = turn.part, turn.part < row["count"]
-    row["first_call_s"] = turn.first_s
-    row["why_scaled"] = turn.note
-    row["failed"] = turn.failed
-    row["rounds"] = len(turn.seconds)
-    if turn.seconds:
-        scale = row["count"] / turn.part
-        row["seconds"] = statistics.median(turn.seconds) * scale
-        row["fastest_s"], row["slowest_s"] = min(turn.seconds) * scale, max(turn.seconds) * scale
-        row["bytes_per_s"] = row["bytes"] / row["seconds"]
-        if row["floor_s"]:
-            row["floor_share"] = row["floor_s"] / row["seconds"]

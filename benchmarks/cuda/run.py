@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from benchmarks import record
-from benchmarks.cuda import floors, goals, measure, table
+from benchmarks.cuda import floors, goals, groups, measure, table
 from benchmarks.cuda.answers import TOLERANCE
 from benchmarks.cuda.cases import CASES, QUICK
 from benchmarks.cuda.machine import Machine, cuda, missing
@@ -34,12 +34,14 @@ def on(machine: Machine, arguments: argparse.Namespace, figures: dict[str, Any])
     figures["floors"] = floors.measure(machine, arguments.quick)
     _show([_heading(figures), *table.floor_lines(figures["floors"])])
     figures |= {"cases": [], "goals": []}
-    chosen = [c for c in (QUICK if arguments.quick else CASES) if arguments.only in c.name]
+    every = (*QUICK, *groups.QUICK) if arguments.quick else (*CASES, *groups.GROUPS)
+    chosen = [c for c in every if arguments.only in c.name]
     for place, case in enumerate(chosen):
         until = deadline.share(len(chosen) - place)
-        rows = measure.measure(case, machine, figures["floors"], figures["rounds"], until)
+        kind = groups if isinstance(case, groups.Groups) else measure
+        rows = kind.measure(case, machine, figures["floors"], figures["rounds"], until)
         figures["cases"].append({"case": case.name, "design_ms": case.design_ms, "rows": rows})
-        if not arguments.quick:
+        if not arguments.quick and kind is measure:
             figures["goals"] += goals.judge(case, rows)
         _show(["", *table.case_lines(case, rows)])
         if arguments.json:

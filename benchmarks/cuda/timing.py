@@ -1,5 +1,6 @@
 """Times: of one run, of a part of the batch that fits a cap, of rounds in turn."""
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -98,6 +99,21 @@ class Turn:
     def rounds(self, most: int) -> int:
         """How many timed runs it gets."""
         return min(most, max(LEAST, int(TURNS_S / max(self.warm_s, 1e-9))))
+
+    def tell(self, row: dict[str, Any]) -> None:
+        """Put its times into the row of a table; of a part of the batch, in proportion."""
+        row["part"], row["scaled"] = self.part, self.part < row["count"]
+        row["first_call_s"] = self.first_s
+        row["why_scaled"] = self.note
+        row["failed"] = self.failed
+        row["rounds"] = len(self.seconds)
+        if self.seconds:
+            scale = row["count"] / self.part
+            row["seconds"] = statistics.median(self.seconds) * scale
+            row["fastest_s"], row["slowest_s"] = (pick(self.seconds) * scale for pick in (min, max))
+            row["bytes_per_s"] = row["bytes"] / row["seconds"]
+            if row["floor_s"]:
+                row["floor_share"] = row["floor_s"] / row["seconds"]
 
 
 def climb(

@@ -18,6 +18,7 @@ from gpuols.engines.lots import Lot, Slices, Stretches, steps, too_large
 from gpuols.engines.outputs import Outputs, Places, as_slice
 
 _SHARE = 0.25  # of the free memory, for what some regressions need; two lots may be under way
+_TOGETHER = 16  # sums of chunks that are added in one go, as in kernels/chunks.cuh
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Batch:
         launch, each = launches.sums(shape)
         sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
         start(launch, lot.chunks * each, [*rows, lot.owners, lot.starts, *kind, *sizes, sums])
+        fold(shape, lot, sums)
         launch, spills = launches.solve(shape, device.find(self.number).shared_bytes)
         spare = device.empty((count, shape.room), np.float64) if spills else None
         lengths = np.int64(shape.chunks), np.int64(count)
@@ -164,6 +166,16 @@ def mask_rows(shape: Shape, lot: Lot) -> tuple[Any, Any]:
     given = [weights, *steps(weights, 2), found, lot.spans, lot.starts, *sizes]
     start(launches.places(), count, [*given, where, np.int64(count)])
     return weights, where
+
+
+def fold(shape: Shape, lot: Lot, sums: Any, precise: bool = False, finding: Any = None) -> None:
+    """Add the sums of chunks in runs; with `finding` only those of regressions that are far."""
+    step = 1
+    while shape.chunks > _TOGETHER * step:
+        sizes = np.int32(shape.k), np.int32(shape.m), np.int64(step), np.int64(lot.count)
+        given = [sums, lot.owners, lot.starts, finding, *sizes, np.int64(lot.chunks)]
+        start(launches.fold(precise), lot.chunks, given)
+        step *= _TOGETHER
 
 
 def start(launch: Launch, tasks: int, arguments: list[Any]) -> None:

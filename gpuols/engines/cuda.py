@@ -4,7 +4,8 @@ Rows that live on the device are read where they are, whatever their strides; ro
 go there through a ring of buffers (ring.py), as many regressions at a time as fit one of them and
 a quarter of the free memory, while the device works on those before. Regressions
 of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fit_batch.cu); longer
-and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu).
+and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu),
+which are added in runs first where they are many (fold.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
 batch of their rows would have.
 Rows and residuals are summed in double-double here, too (`precision`); to solve from those sums is

@@ -42,10 +42,16 @@ def rows_of(grouping: Grouping, groups: NDArray[np.int64]) -> Any:
     """Index of the rows of some groups, one group after another, into a long table (N, ...)."""
     starts, counts = grouping.starts[groups], grouping.counts[groups]
     ends = np.cumsum(counts)
-    if grouping.order is None and (np.diff(starts) == counts[:-1]).all():
-        return slice(int(starts[0]), int(starts[0] + ends[-1]))
-    rows = np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1])
-    return rows if grouping.order is None else np.asarray(grouping.order[rows], np.int64)
+    if (np.diff(starts) == counts[:-1]).all():
+        rows: Any = slice(int(starts[0]), int(starts[0] + ends[-1]))
+    else:
+        rows = np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1])
+    order = grouping.order
+    if order is None:
+        return rows
+    if place_of(order) == CPU:
+        return np.asarray(order[rows], np.int64)
+    return order[_there(rows)]
 
 
 def pick(tables: Sequence[Any], index: Any, shape: Shape) -> list[Any]:

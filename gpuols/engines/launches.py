@@ -105,9 +105,7 @@ class Shape:
     @property
     def share(self) -> int:
         """Warps that sum the rows of one regression."""
-        return next(
-            warps for warps in (1, 2, 4, _WARPS) if warps == _WARPS or self.n <= ALONE * warps
-        )
+        return next((warps for warps in (1, 2, 4) if self.n <= ALONE * warps), _WARPS)
 
     @property
     def precise_sums(self) -> int:
@@ -186,6 +184,11 @@ def sums(shape: Shape) -> tuple[Launch, int]:
         return Launch(kernel, GRAM), 1
     kernel = Kernel("panel", (("panels", 1 if shape.columns <= PANEL else 2), *_rows(shape)))
     return Launch(kernel, PANEL_BLOCK), shape.pairs
+
+
+def fold(precise: bool) -> Launch:
+    """Sums of chunks to those of runs of them, in double-double or not."""
+    return Launch(Kernel("fold", (("precise", int(precise)),)), DEAL)
 
 
 def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
@@ -268,12 +271,10 @@ def every_kernel() -> list[Kernel]:
 
 def _kernels_of(shape: Shape) -> list[Kernel]:
     launches = [mask(shape), places()] if shape.weighted else []
-    launches += [anchors(shape), residuals(shape), settle()]
+    launches += [anchors(shape), residuals(shape), fold(True), settle()]
     launches += [launch for launch, _ in precise_sums(shape)]
-    if shape.fused:
-        launches.append(fit_batch(shape, 1, 1, 0))
-    else:
-        launches += [sums(shape)[0], prepare(), solve(shape, 0)[0]]
+    long = [sums(shape)[0], fold(False), prepare(), solve(shape, 0)[0]]
+    launches += [fit_batch(shape, 1, 1, 0)] if shape.fused else long
     return [launch.kernel for launch in launches]
 
 

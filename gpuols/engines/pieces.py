@@ -153,7 +153,9 @@ def _whole(x: Any, y: Any, weights: Any, grouping: Grouping, shape: Shape, numbe
             "sort them by group first, or use arrays in host memory",
         )
     try:
-        own = None if order is None else device.upload(order.astype(np.int32))
+        own = None if order is None else order.astype(np.int32, copy=False)
+        if own is not None and place_of(own) == CPU:
+            own = device.upload(own)
         if weights is not None and own is not None:
             weights = weights[own]
         tables, room = all_ready((x, y, weights), shape), _room(len(x), shape)

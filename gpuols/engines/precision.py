@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device, launches
-from gpuols.engines.batches import mask_rows, start
+from gpuols.engines.batches import fold, mask_rows, start
 from gpuols.engines.dealing import lanes_of
 from gpuols.engines.excerpts import index_of, pick, rows_of
 from gpuols.engines.fitted import Looks
@@ -232,6 +232,7 @@ def _sum_lot(
         given += [np.int32(lanes_of(shape.n)), *sizes, items, sums]
         for launch, each in launches.precise_sums(shape):
             start(launch, lot.chunks * each, given)
+        fold(shape, lot, sums, precise=True, finding=finding if again else None)
         kind = [np.int32(again), centered, k, m, np.int64(shape.chunks), np.int64(count)]
         given = [sums, lot.starts, *kind, anchors, finding, moments, np.int64(count)]
         start(launches.settle(), count, given)

@@ -99,7 +99,7 @@ def _rows_of(grouping: Grouping, starts: NDArray[np.int64], size: int) -> NDArra
     if grouping.order is None:
         return starts[:, None] + np.arange(size)
     if len(starts) == 1:
-        return grouping.order[None, starts[0] : starts[0] + size]
+        return np.asarray(grouping.order[None, starts[0] : starts[0] + size])
     return np.asarray(grouping.order[starts[:, None] + np.arange(size)], np.intp)
 
 

@@ -165,11 +165,21 @@ def _view(function, array, *args, **kwargs):
     return viewed_or_copied(function, array, *args, **kwargs)
 
 
+def _stably(function, a, axis=-1, kind=None):
+    """A sort that keeps what is equal in order, as all of CuPy's do."""
+    if kind not in (None, "stable"):
+        raise ValueError("kind can only be None or 'stable'")
+    return compute(function, a, axis, "stable")
+
+
 def namespace():
     """Everything here by name, as `cupy.NAME`."""
     names = {name: _ufunc(name) for name in UFUNCS}
     names |= {name: _function(name, text, _view) for name, text in VIEWS.items()}
-    names |= {name: _function(name, text, compute) for name, text in FUNCTIONS.items()}
+    names |= {
+        name: _function(name, text, _stably if name in ("argsort", "sort") else compute)
+        for name, text in FUNCTIONS.items()
+    }
     return {**names, "broadcast_arrays": broadcast_arrays}
 
 
