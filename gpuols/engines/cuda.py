@@ -7,8 +7,9 @@ of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fi
 and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
 batch of their rows would have.
-Rows and residuals are summed in double-double here, too (`precision`); to solve from those sums is
-the NumPy engine's work.
+Rows and residuals are summed in double-double here, too (`precision`), and most regressions solved
+from those sums (`verdicts`); what is left, and fits that residuals correct, is the NumPy engine's
+work.
 """
 
 from collections.abc import Callable
