@@ -134,7 +134,7 @@ def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None
 
 
 def _engine_of(answer: Answer, job: Job) -> str:
-    """What ran: answers in double-double are the CPU's work, too."""
+    """What ran: of answers in double-double some are the CPU's work."""
     closely = answer.refined is not None or job.options.solver == "accurate"
     if job.engine.fit_batch is None or not closely:
         return job.engine.NAME

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from gpuols.engines import choose, launches
+from gpuols.engines import catalogue, choose
 from gpuols.engines.cuda import Cuda
 from gpuols.errors import InputError
 from gpuols.options import Options, Progress, threads
@@ -40,7 +40,7 @@ def precompile(device: str = "cuda", *, progress: Progress = False) -> int:
         raise InputError("device", repr(device), "'cuda' or 'cuda:1'", "name a CUDA device")
     engine = choose(options.device)
     assert isinstance(engine, Cuda)
-    kernels, report = launches.every_kernel(), reporter(options.progress)
+    kernels, report = catalogue.every_kernel(), reporter(options.progress)
     with ThreadPoolExecutor(threads(), thread_name_prefix="gpuols") as pool:
         jobs = [pool.submit(engine.compile_kernel, kernel) for kernel in kernels]
         for done, job in enumerate(as_completed(jobs), 1):

@@ -16,8 +16,8 @@
 // Columns that a task takes together.
 constexpr int PANEL = 4;
 
-// What the second look at a regression must know of the first.
-enum Finding { FAR = 1, EXTREME = 2 };
+// What was found about a regression, for those that look at it next.
+enum Finding { FAR = 1, EXTREME = 2, REDUNDANT = 4 };
 
 __device__ __forceinline__ int stride(const Layout& at) { return 2 * at.size() + 2; }
 

@@ -12,6 +12,17 @@ struct Pair {
     double high = 0.0, low = 0.0;
 };
 
+// Many of them.
+struct Numbers {
+    double *high, *low;
+
+    __device__ Pair operator[](int e) const { return {high[e], low[e]}; }
+    __device__ void put(int e, const Pair& number) const {
+        high[e] = number.high;
+        low[e] = number.low;
+    }
+};
+
 // a + b = sum + rest, exactly.
 __device__ __forceinline__ double two_sum(double a, double b, double& rest) {
     const double sum = __dadd_rn(a, b), other = __dsub_rn(sum, a);
@@ -56,6 +67,13 @@ __device__ __forceinline__ Pair divide(const Pair& a, const Pair& b) {
     const double second = __ddiv_rn(rest.high, b.high);
     rest = subtract(rest, multiply(b, {second, 0.0}));
     return add(fast_two_sum(first, second), {__ddiv_rn(rest.high, b.high), 0.0});
+}
+
+// One Newton step from the root of the high part (Karp & Markstein, 1997).
+__device__ __forceinline__ Pair square_root(const Pair& a) {
+    const double root = __dsqrt_rn(a.high);
+    const Pair rest = subtract(a, two_product(root, root));
+    return fast_two_sum(root, __ddiv_rn(rest.high, __dmul_rn(2.0, root)));
 }
 
 // Adds a product, both low parts counted, as gpuols.numerics.compensated does.

@@ -5,24 +5,9 @@
 
 #ifndef GPUOLS_SOLVE_CUH
 #define GPUOLS_SOLVE_CUH
+#include "answers.cuh"
 #include "chunks.cuh"
 #include "design.cuh"
-
-// Where the answers of one regression go: entry e to values[e * room], the status of response r to
-// status[r * room]. Entries: params (p, m), variances (p,), ssr (m,), error_bound (m,), df_resid.
-struct Answers {
-    double* values;
-    signed char* status;
-    int* rejected;  // how many regressions call for a closer look
-    long long room;
-    int p, m;
-
-    __device__ double& param(int j, int r) const { return values[((long long)j * m + r) * room]; }
-    __device__ double& variance(int j) const { return values[((long long)p * m + j) * room]; }
-    __device__ double& ssr(int r) const { return values[((long long)p * (m + 1) + r) * room]; }
-    __device__ double& bound(int r) const { return values[((long long)p * (m + 1) + m + r) * room]; }
-    __device__ double& df() const { return values[((long long)p * (m + 1) + 2 * m) * room]; }
-};
 
 // The intercept of response r with slopes b in scaled units, in every thread.
 __device__ __forceinline__ double intercept_of(const Moments& v, const Layout& at,

@@ -4,17 +4,6 @@
 #define GPUOLS_TREE_CUH
 #include "dealing.cuh"
 
-// The numbers of one regression.
-struct Numbers {
-    double *high, *low;
-
-    __device__ Pair operator[](int e) const { return {high[e], low[e]}; }
-    __device__ void put(int e, const Pair& number) const {
-        high[e] = number.high;
-        low[e] = number.low;
-    }
-};
-
 // Adds entry e of the sums b to that of a.
 __device__ void add_entry(double* a, const double* b, int e, const Layout& at) {
     const int size = at.size();

@@ -16,6 +16,7 @@ from gpuols.engines import cpu, device, launches
 from gpuols.engines.batches import fold
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.lots import Lot
+from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
 
 
@@ -37,7 +38,7 @@ class Scene(NamedTuple):
     by_library : bool
         Whether cuSOLVER factors, however few columns there are.
     precise : bool
-        Whether rows, and residuals, are only summed, in double-double.
+        Whether rows, and residuals, are summed in double-double, and answered from that alone.
     """
 
     n: int
@@ -66,9 +67,14 @@ class Scene(NamedTuple):
         with mock.patch.multiple(launches, **limits):
             if self.precise:
                 given = (x, y, weights), (self.count,), np.arange(self.count)
-                moments = Cuda(0).reduce_batch(*given, **kind)
-                rest = Cuda(0).reduce_batch(*given, fitted=[moments], **kind)
-                return [*vars(moments.low).values(), *vars(rest.low).values(), moments.raw]
+                sizes, penalties = (self.k + self.centered, self.m), np.full(self.count, self.ridge)
+                asked = Verdicts.empty(penalties, sizes, 1e-10, "nan")
+                moments = Cuda(0).reduce_batch(*given, asked=asked, **kind)
+                looks = [moments] if self.m else []
+                rest = Cuda(0).reduce_batch(*given, fitted=looks, **kind)
+                found = [*vars(moments.low).values(), *vars(rest.low).values(), moments.raw]
+                asked.solution.map(lambda a: found.append(a[asked.done]))
+                return [*found, asked.done]
             moments, solution, rejected = Cuda(0).fit_batch(
                 x,
                 y,
@@ -220,7 +226,9 @@ SCENES = (
     Responses(30, 20, 10, redundant=True),
     Responses(60, 40, 10, centered=False, redundant=True),
     Responses(4100, 3, 10, weighted=True),
-    Scene(20, 5, 2, 3, weighted=True, strange=True, precise=True),
+    Scene(20, 5, 2, 18, weighted=True, strange=True, precise=True),
+    Scene(30, 9, 0, 6, ridge=1.0, precise=True),
+    Scene(40, 33, 1, 2, ridge=1.0, precise=True),
     Scene(4100, 5, 1, 2, weighted=True, precise=True),
     Scene(40, 1, 5, 2, np.float32, precise=True),
     Folds((35, 16, 17), precise=False),

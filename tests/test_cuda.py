@@ -12,7 +12,7 @@ from problems import CASES
 
 import gpuols
 from gpuols import DeviceError, Status
-from gpuols.engines import device, launches
+from gpuols.engines import catalogue, device, launches
 from gpuols.engines.kernels import Kernel
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -265,8 +265,8 @@ def test_inputs_are_left_alone():
 
 
 def test_kernels_are_compiled_ahead(pretended, monkeypatch):
-    kernels = launches.every_kernel()[:3]
-    monkeypatch.setattr(launches, "every_kernel", lambda: kernels)
+    kernels = catalogue.every_kernel()[:3]
+    monkeypatch.setattr(catalogue, "every_kernel", lambda: kernels)
     device.forget()
     told = []
     assert gpuols.precompile(progress=lambda *step: told.append(step)) == 3
@@ -277,10 +277,10 @@ def test_kernels_are_compiled_ahead(pretended, monkeypatch):
 
 
 def test_every_kernel_that_a_batch_asks_for_is_compiled_ahead():
-    ahead = set(launches.every_kernel())
+    ahead = set(catalogue.every_kernel())
     shape = launches.Shape(1, 1, 1, "float", True, True, True)
     for n in (0, 100, 5000):
         for k in (0, 1, 7, 8, 15, 23, 31, 32, 64, 130, 300):
             for m in (0, 1, 9, 70):
                 own = dataclasses.replace(shape, n=n, k=k, m=m)
-                assert set(launches._kernels_of(own)) <= ahead
+                assert set(catalogue._kernels_of(own)) <= ahead

@@ -13,7 +13,7 @@ from problems import CASES
 
 import gpuols
 from gpuols import DeviceError
-from gpuols.engines import cpu, device, launches, precision
+from gpuols.engines import catalogue, cpu, device, launches, precision
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.residuals import Model
 from gpuols.engines.workspace import Workspace
@@ -301,7 +301,7 @@ def test_a_regression_that_the_device_can_not_hold_is_an_error(pretended):
 
 
 def test_every_kernel_is_compiled_ahead():
-    ahead = set(launches.every_kernel())
+    ahead = set(catalogue.every_kernel())
     for real in ("float", "double"):
         shape = launches.Shape(9, 2, 1, real, True, True, False)
         for own in (shape, replace(shape, n=9000, k=90, weighted=False)):

@@ -18,6 +18,8 @@ import gpuols
 from gpuols.engines import device
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.kernels import Kernel
+from gpuols.engines.launches import Shape
+from gpuols.engines.verdicts import Verdicts
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,6 +63,9 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
         kind = {"centered": True, "drop": False}
         Cuda(0).fit_batch(*rows, (1,), np.zeros(1), tol=1e-10, **kind)
         Cuda(0).reduce_batch(rows, (1,), np.zeros(1, np.int64), **kind)
+        for k in (8, 9, 32):
+            asked = Verdicts.empty(np.zeros(1), (k, 1), 1e-10, "drop")
+            asked.find(Shape(9, k, 1, "double", False, False, False), None, None, None)
         for n, k, real in product((1, 5000), (1, 16, 32, 40), (np.float32, np.float64)):
             gpuols.fit(np.zeros((n, k), real), np.zeros((n, 9), real), device="cuda")
     assert launched == listed - {Kernel("probe")}

@@ -8,8 +8,9 @@ and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from tho
 which are added in runs first where they are many (fold.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
 batch of their rows would have.
-Rows and residuals are summed in double-double here, too (`precision`); to solve from those sums is
-the NumPy engine's work.
+Rows and residuals are summed in double-double here, too (`precision`), and most regressions solved
+from those sums (`verdicts`); what is left, and fits that residuals correct, is the NumPy engine's
+work.
 """
 
 from collections.abc import Callable

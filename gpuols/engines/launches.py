@@ -5,7 +5,6 @@ many regressions a block takes at a time does not reach the numbers.
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from gpuols.engines.kernels import Kernel
 CHUNK = 4096  # rows, as in kernels/moments.cuh
 PANEL = 64  # columns, as in kernels/panel.cu
 _FEW = 4  # columns, PANEL of kernels/dealing.cuh
-_WIDEST_GRAM = 32  # columns of which a warp can hold all products
+WIDEST_GRAM = 32  # columns of which a warp can hold all products
 ALONE = 256  # rows of a regression that one warp sums alone
 _WARP, _WARPS = 32, 8
 _ROUNDS = 16  # of blocks for each multiprocessor, at least, where there are regressions enough
@@ -73,7 +72,7 @@ class Shape:
     @property
     def fused(self) -> bool:
         """Whether one launch does it all."""
-        return self.n <= CHUNK and self.columns <= _WIDEST_GRAM
+        return self.n <= CHUNK and self.columns <= WIDEST_GRAM
 
     @property
     def by_library(self) -> bool:
@@ -179,7 +178,7 @@ def fit_batch(shape: Shape, count: int, multiprocessors: int, shared_bytes: int)
 
 def sums(shape: Shape) -> tuple[Launch, int]:
     """Rows to the sums of chunks, and the tasks that each chunk gives."""
-    if shape.columns <= _WIDEST_GRAM:
+    if shape.columns <= WIDEST_GRAM:
         kernel = Kernel("gram", (("tiles", shape.tiles), *_rows(shape)))
         return Launch(kernel, GRAM), 1
     kernel = Kernel("panel", (("panels", 1 if shape.columns <= PANEL else 2), *_rows(shape)))
@@ -253,29 +252,12 @@ def settle() -> Launch:
     return Launch(Kernel("settle"), DEAL)
 
 
-def every_kernel() -> list[Kernel]:
-    """All kernels that some batch asks for, each once."""
-    found: dict[Kernel, None] = {}
-    flags = (False, True)
-    for real, weighted, drop in product(("double", "float"), flags, flags):
-        for columns in (*range(8, _WIDEST_GRAM + 1, 8), _WIDEST_GRAM + 1, PANEL + 1):
-            for n in (CHUNK, CHUNK + 1):
-                shape = Shape(n, columns - 1, 1, real, False, weighted or drop, drop)
-                found |= dict.fromkeys(_kernels_of(shape))
-        for k in (8, 16, 32, 33):
-            shape = Shape(1, k, 1, real, False, False, False)
-            both = responses(shape)[0], solve_responses(shape)
-            found |= dict.fromkeys(launch.kernel for launch in both)
-    return list(found)
-
-
-def _kernels_of(shape: Shape) -> list[Kernel]:
-    launches = [mask(shape), places()] if shape.weighted else []
-    launches += [anchors(shape), residuals(shape), fold(True), settle()]
-    launches += [launch for launch, _ in precise_sums(shape)]
-    long = [sums(shape)[0], fold(False), prepare(), solve(shape, 0)[0]]
-    launches += [fit_batch(shape, 1, 1, 0)] if shape.fused else long
-    return [launch.kernel for launch in launches]
+def solve_precise(shape: Shape) -> Launch:
+    """Moments in double-double to answers."""
+    team = 8 if shape.k <= 8 else 32 if shape.k <= _WIDEST_WARP else SOLVE
+    numbers = shape.k * (shape.k + 1) + 12 * shape.k + 2
+    teams = SOLVE // team
+    return Launch(Kernel("solve_precise", (("team", team),)), SOLVE, _bytes(teams * numbers), teams)
 
 
 def _pairs(k: int, columns: int, panel: int) -> int:

@@ -112,9 +112,7 @@ class Outputs:
 
     def solution(self, shape: Shape) -> Solution:
         """Answers, L = (B,); views, but of rank and precise."""
-        p, m = shape.p, shape.m
-        sizes = (p, m), (p,), (m,), (m,), ()
-        params, variances, ssr, error_bound, df_resid = _cut(self.answers, sizes)
+        params, variances, ssr, error_bound, df_resid = _cut(self.answers, _sizes(shape))
         zeros = np.zeros if self.on_host else device.zeros
         return Solution(
             params=params,
@@ -122,9 +120,9 @@ class Outputs:
             ssr=ssr,
             error_bound=error_bound,
             df_resid=df_resid,
-            rank=np.where(np.isnan(df_resid), -1, p),
+            rank=np.where(np.isnan(df_resid), -1, shape.p),
             status=self.status.T,
-            precise=zeros((self.count, m), bool),
+            precise=zeros((self.count, shape.m), bool),
         )
 
 
@@ -145,6 +143,27 @@ def moments_from(numbers: Any, shape: Shape) -> Moments:
         raw=raw,
         centered=shape.centered,
     )
+
+
+def solution_from(answers: NDArray[np.float64], status: NDArray[np.int8], shape: Shape) -> Solution:
+    """Answers in double-double, L = (B,), that kernels have written, (answers + 1, B)."""
+    params, variances, ssr, error_bound, df_resid, rank = _cut(answers, (*_sizes(shape), ()))
+    return Solution(
+        params=params,
+        variances=variances,
+        ssr=ssr,
+        error_bound=error_bound,
+        df_resid=df_resid,
+        rank=rank.astype(np.int64),
+        status=status.T,
+        precise=np.ones((len(rank), shape.m), bool),
+    )
+
+
+def _sizes(shape: Shape) -> tuple[tuple[int, ...], ...]:
+    """Shapes of params, variances, ssr, error_bound and df_resid of one regression."""
+    p, m = shape.p, shape.m
+    return (p, m), (p,), (m,), (m,), ()
 
 
 def as_slice(places: range) -> slice:

@@ -25,13 +25,13 @@ from gpuols.engines.lots import Lot, Slices, Stretches, shape_of, steps, too_lar
 from gpuols.engines.outputs import moments_from
 from gpuols.engines.residuals import Model
 from gpuols.engines.transfer import to_host
+from gpuols.engines.verdicts import EXTREME, Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
 from gpuols.sums import Low
 
 _SHARE = 0.25  # of the free memory, for what some regressions need
-_EXTREME = 2  # a bit of Finding, kernels/dealing.cuh
 
 Tables = tuple[Any, Any, Any]
 
@@ -43,6 +43,7 @@ def sum_batch(
     places: NDArray[np.int64],
     *,
     fitted: Looks = (),
+    asked: Verdicts | None = None,
     batch_size: int | None = None,
     **kind: bool,
 ) -> Moments:
@@ -61,6 +62,8 @@ def sum_batch(
         The regressions wanted, by number, ascending.
     fitted : sequence of Moments
         As in `cpu.moments_batch`, L = (r,).
+    asked : Verdicts, optional
+        Where their answers go, too, as far as they can be given on the device.
     batch_size : int, optional
         Regressions worked on together, instead of what the memory allows.
     **kind : bool
@@ -81,12 +84,12 @@ def sum_batch(
     def work(span: slice) -> None:
         own = Slices(pick(whole, index_of(places[span], lead), shape))
         lot = own.part(shape, slice(0, span.stop - span.start))
-        looks = [look[span] for look in fitted]
-        found, extreme = _sum_lot(shape, lot, looks, np.full(lot.count, shape.n))
-        for i in extreme:
-            rows = lot.x[i], lot.y[i], None if lot.weights is None else lot.weights[i]
-            _sum_on_host(shape, rows, looks, i, found)
-        out.store(span, found)
+
+        def rows(i: int) -> Tables:
+            return lot.x[i], lot.y[i], None if lot.weights is None else lot.weights[i]
+
+        looks, lengths = [look[span] for look in fitted], np.full(lot.count, shape.n)
+        out.store(span, _sum_lot(shape, lot, looks, lengths, rows, asked and asked.of(span)))
 
     _in_parts(len(places), batch_size or _step(shape, shape.n), work, shape, number)
     return out
@@ -100,6 +103,7 @@ def sum_groups(
     *,
     apart: bool,
     fitted: Looks = (),
+    asked: Verdicts | None = None,
     batch_size: int | None = None,
     **kind: bool,
 ) -> Moments:
@@ -107,7 +111,7 @@ def sum_groups(
 
     Parameters
     ----------
-    number, fitted, batch_size, **kind
+    number, fitted, asked, batch_size, **kind
         As in `sum_batch`.
     tables : tuple
         X (N, k), y (N, m) and weights (N,) or None, all on the device or all in host memory.
@@ -134,8 +138,9 @@ def sum_groups(
     for response, count in product(range(each), np.unique(lanes)):
         some = np.flatnonzero((responses == response) & (lanes == count))
         mine = x, y[:, response : response + 1] if apart else y, weights
-        looks = [look[some] for look in fitted]
-        out.store(some, _sum_alike(number, shape, mine, grouping, groups[some], looks, batch_size))
+        looks, own = [look[some] for look in fitted], asked and asked.of(some)
+        given = number, shape, mine, grouping, groups[some], looks, own, batch_size
+        out.store(some, _sum_alike(*given))
     return out
 
 
@@ -146,6 +151,7 @@ def _sum_alike(
     grouping: Grouping,
     groups: NDArray[np.int64],
     fitted: Looks,
+    asked: Verdicts | None,
     batch_size: int | None,
 ) -> Moments:
     """Moments of some groups whose rows are dealt to as many lanes."""
@@ -160,13 +166,13 @@ def _sum_alike(
         effective = device.empty((len(x),), np.float64) if shape.drop else None
         own = Stretches(x, y, weights, first, counts, None, effective)
         lot = own.part(shape, slice(0, len(counts)))
-        looks = [look[span] for look in fitted]
-        found, extreme = _sum_lot(shape, lot, looks, counts)
-        for i in extreme:
+
+        def rows_at(i: int) -> Tables:
             here = slice(int(first[i]), int(first[i] + counts[i]))
-            rows = x[here], y[here], None if weights is None else weights[here]
-            _sum_on_host(shape, rows, looks, i, found)
-        out.store(span, found)
+            return x[here], y[here], None if weights is None else weights[here]
+
+        looks = [look[span] for look in fitted]
+        out.store(span, _sum_lot(shape, lot, looks, counts, rows_at, asked and asked.of(span)))
 
     average = int(lengths.sum()) // max(len(groups), 1) + 1
     _in_parts(len(groups), batch_size or _step(shape, average), work, shape, number)
@@ -199,14 +205,19 @@ def _step(shape: Shape, rows: int) -> int:
     """Regressions of so many rows summed together."""
     numbers = rows * (2 * shape.columns + 2 * shape.m + 2)
     numbers += (rows // launches.CHUNK + 1) * shape.precise_sums
-    numbers += 2 * shape.moments + shape.columns + shape.m * (3 + 2 * shape.k)
+    numbers += 2 * shape.moments + shape.answers + shape.columns + shape.m * (3 + 2 * shape.k)
     return max(1, int(_SHARE * device.free_bytes()) // (8 * numbers))
 
 
 def _sum_lot(
-    shape: Shape, lot: Lot, fitted: Looks, lengths: NDArray[np.int64]
-) -> tuple[Moments, NDArray[np.int64]]:
-    """Moments of a lot, and which of its regressions, of so many rows, need units."""
+    shape: Shape,
+    lot: Lot,
+    fitted: Looks,
+    lengths: NDArray[np.int64],
+    rows_of: Callable[[int], Tables],
+    asked: Verdicts | None,
+) -> Moments:
+    """Moments of a lot whose regressions have so many rows; those that need units on the host."""
     count = lot.count
     weights, where = mask_rows(shape, lot)
     rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(count), lot.spans, lot.order]
@@ -236,12 +247,18 @@ def _sum_lot(
         kind = [np.int32(again), centered, k, m, np.int64(shape.chunks), np.int64(count)]
         given = [sums, lot.starts, *kind, anchors, finding, moments, np.int64(count)]
         start(launches.settle(), count, given)
-    found = _moments(shape, device.download(moments))
-    if not fitted:
-        return found, np.flatnonzero(device.download(finding) & _EXTREME)
-    found.anchor[:, shape.k :] = 0.0
-    assert fitted[0].units is not None
-    return found, np.flatnonzero(fitted[0].units.any(axis=1))
+    answers = None if asked is None else asked.find(shape, sums, lot.starts, finding)
+    found, marks = _moments(shape, device.download(moments)), device.download(finding)
+    extreme = (marks & EXTREME) != 0
+    if fitted:
+        found.anchor[:, shape.k :] = 0.0
+        assert fitted[0].units is not None
+        extreme = fitted[0].units.any(axis=1)
+    for i in np.flatnonzero(extreme).tolist():
+        _sum_on_host(shape, rows_of(i), fitted, i, found)
+    if asked is not None:
+        asked.store(shape, answers, marks)
+    return found
 
 
 def _moments(shape: Shape, numbers: NDArray[np.float64]) -> Moments:

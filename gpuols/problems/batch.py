@@ -20,6 +20,7 @@ from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
@@ -60,13 +61,17 @@ def answer(rows: Rows, job: Job) -> Answer:
         weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
         return _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2), weights
 
-    def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
+    def tasks(
+        places: NDArray[np.int64] | None = None,
+        fitted: Looks = (),
+        asked: Verdicts | None = None,
+    ) -> list[Task]:
         tables()  # here, on the caller's thread, whose stream they are read on
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
         if places is not None and closely is not None:
-            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted))]
+            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted, asked))]
         number = count if places is None else len(places)
         spans = plan.reading(number, n=rows.n, columns=rows.k + rows.m, batch_size=size)
         if places is None:
@@ -85,10 +90,13 @@ def answer(rows: Rows, job: Job) -> Answer:
             *tables(), which, **kind, precise=precise, fitted=fitted, space=space
         )
 
-    def reduce_at_once(which: NDArray[np.int64], fitted: Looks, _: Workspace) -> Moments:
+    def reduce_at_once(
+        which: NDArray[np.int64], fitted: Looks, asked: Verdicts | None, _: Workspace
+    ) -> Moments:
         assert closely is not None
         tables = rows.x, rows.y, rows.weights
-        return closely(tables, rows.lead, which, fitted=fitted, batch_size=size, **kind)
+        settings = {"fitted": fitted, "asked": asked, "batch_size": size, **kind}
+        return closely(tables, rows.lead, which, **settings)
 
     def fit_all(report: plan.Report | None) -> tuple[Moments, Solution, Any]:
         assert at_once is not None

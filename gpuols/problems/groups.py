@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.fitted import Looks
+from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.missing import keeps_apart
@@ -49,9 +50,13 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     kind: dict[str, Any] = {"centered": options.add_intercept, "drop": options.missing == "drop"}
     at_once, closely = job.engine.fit_groups, job.engine.reduce_groups
 
-    def tasks(places: NDArray[np.int64] | None = None, fitted: Looks = ()) -> list[Task]:
+    def tasks(
+        places: NDArray[np.int64] | None = None,
+        fitted: Looks = (),
+        asked: Verdicts | None = None,
+    ) -> list[Task]:
         if places is not None and len(places) and closely is not None:
-            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted))]
+            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted, asked))]
         every = np.arange(len(counts)) if places is None else places
 
         def reduce_rows(some: NDArray[np.int64], space: Workspace) -> Moments:
@@ -70,10 +75,13 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
         chunks = _same_size(counts[every], rows.k + m, options.batch_size)
         return [(some, partial(reduce_rows, some)) for some in chunks]
 
-    def reduce_at_once(which: NDArray[np.int64], fitted: Looks, _: Workspace) -> Moments:
+    def reduce_at_once(
+        which: NDArray[np.int64], fitted: Looks, asked: Verdicts | None, _: Workspace
+    ) -> Moments:
         assert closely is not None
-        settings = {"apart": apart, "fitted": fitted, "batch_size": options.batch_size, **kind}
-        return closely(tables, grouping, which, **settings)
+        settings = {"apart": apart, "fitted": fitted, "asked": asked, **kind}
+        size = options.batch_size
+        return closely(tables, grouping, which, batch_size=size, **settings)
 
     def fit_all(report: plan.Report | None) -> Any:
         assert at_once is not None

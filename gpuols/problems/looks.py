@@ -52,6 +52,22 @@ def look_again(
         again, fitted = again[more], [take(part, more) for part in fitted]
 
 
+def rejected(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:
+    """Which answers, L+(m,), need a second look.
+
+    Those that can't be trusted, those with no more rows than columns, whose rank is to be found,
+    and squares that overflow; a NaN among the rows stays one.
+    """
+    k = moments.k
+    missing = np.isnan(moments.raw)
+    lost = missing[..., :k].any(axis=-1, keepdims=True) | missing[..., k:]
+    # CuPy knows no enumerations.
+    fine, deficient = int(Status.OK), int(Status.RANK_DEFICIENT)
+    known = (solution.status == fine) | (solution.status == deficient)
+    rejected: NDArray[np.bool_] = ~(known & (solution.error_bound <= tol)) & ~lost
+    return rejected
+
+
 def hidden(moments: Moments, solution: Solution, ridge: Array, tol: float) -> NDArray[np.bool_]:
     """Which answers in double-double, L+(m,), need a look at their residuals.
 

@@ -19,12 +19,12 @@ from gpuols.engines import Engine
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
 from gpuols.engines.transfer import to_host, to_place
+from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
-from gpuols.errors import Status
 from gpuols.moments import Moments
 from gpuols.options import Options
 from gpuols.places import place_of
-from gpuols.problems.looks import hidden, look_again
+from gpuols.problems.looks import hidden, look_again, rejected
 from gpuols.refined import Refined
 
 Array = NDArray[np.float64]
@@ -92,7 +92,10 @@ class Tasks(Protocol):
     """How a problem shape cuts the reading of rows into tasks."""
 
     def __call__(
-        self, places: NDArray[np.int64] | None = None, fitted: Looks = ()
+        self,
+        places: NDArray[np.int64] | None = None,
+        fitted: Looks = (),
+        asked: Verdicts | None = None,
     ) -> Sequence[Task]:
         """Tasks: where the moments go, and what forms them.
 
@@ -102,6 +105,8 @@ class Tasks(Protocol):
             Regressions to sum in double-double; without, all, in double.
         fitted : sequence of Moments
             Theirs, L = (r,), and of earlier residuals: what they leave is to be summed.
+        asked : Verdicts, optional
+            Where answers go that the engine gives along with sums in double-double.
         """
 
 
@@ -170,22 +175,6 @@ def with_room_for(
     return moments.map(to_host).with_room_for(closer), solution.map(to_host)
 
 
-def rejected(moments: Moments, solution: Solution, tol: float) -> NDArray[np.bool_]:
-    """Which answers, L+(m,), need a second look.
-
-    Those that can't be trusted, those with no more rows than columns, whose rank is to be found,
-    and squares that overflow; a NaN among the rows stays one.
-    """
-    k = moments.k
-    missing = np.isnan(moments.raw)
-    lost = missing[..., :k].any(axis=-1, keepdims=True) | missing[..., k:]
-    # CuPy knows no enumerations.
-    fine, deficient = int(Status.OK), int(Status.RANK_DEFICIENT)
-    known = (solution.status == fine) | (solution.status == deficient)
-    rejected: NDArray[np.bool_] = ~(known & (solution.error_bound <= tol)) & ~lost
-    return rejected
-
-
 def _look_closely(
     job: Job,
     shape: tuple[int, int, int],
@@ -195,11 +184,12 @@ def _look_closely(
 ) -> tuple[Moments, Solution | None]:
     """Moments and answers in double-double of some regressions, L = (r,)."""
     shape = (len(places), *shape[1:])
-    moments = _reduce(job, shape, tasks(places), report, precise=True)
     some = job.of(places)
-    solution = answer_moments(some, moments)
-    if solution is None or some.ridge is None:
-        return moments, None
+    if some.ridge is None:
+        return _reduce(job, shape, tasks(places), report, precise=True), None
+    p, tol = shape[1] + job.options.add_intercept, job.options.tol
+    asked = Verdicts.empty(some.ridge, (p, shape[2]), tol, job.options.singular)
+    moments = _reduce(job, shape, tasks(places, asked=asked), report, precise=True)
 
     def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
         own = len(again), *shape[1:]
@@ -210,7 +200,7 @@ def _look_closely(
         assert better is not None
         return better
 
-    tol = job.options.tol
+    solution = asked.completed(lambda missing: solve(missing, [moments[missing]]))
     again = np.flatnonzero(hidden(moments, solution, some.ridge, tol).any(axis=-1))
     for found, better in look_again(again, moments, look, solve, getitem, tol):
         solution.store(found, better)

@@ -22,11 +22,10 @@ from gpuols.engines.transfer import Columns, to_host, to_place
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 from gpuols.places import place_of
-from gpuols.problems.looks import hidden, look_again
+from gpuols.problems.looks import hidden, look_again, rejected
 from gpuols.problems.pipeline import (
     Answer,
     Job,
-    rejected,
     with_room_for,
 )
 from gpuols.refined import Refined

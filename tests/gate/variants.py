@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gpuols.engines import launches
+from gpuols.engines import catalogue
 from gpuols.engines.kernels import Kernel
 
 # Compute capabilities, times 10.
@@ -37,5 +37,5 @@ _WANTED = dict.fromkeys(("fit_batch", "gram", "panel", "responses"), (TENSOR_COR
 
 def variants() -> list[Variant]:
     """All of them; each file kernels/*.cu is there."""
-    listed = [Kernel("probe"), *sorted(launches.every_kernel(), key=str)]
+    listed = [Kernel("probe"), *sorted(catalogue.every_kernel(), key=str)]
     return [Variant(kernel, _WANTED.get(kernel.name, ())) for kernel in listed]

@@ -1,0 +1,109 @@
+"""Verdicts: answers from sums in double-double, given on the device where these were formed.
+
+They have the bits of the NumPy engine's. Left to it are regressions whose moments have units,
+those with redundant columns where the shortest solution is wanted, and wide ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines import device, launches
+from gpuols.engines.batches import start
+from gpuols.engines.launches import Shape
+from gpuols.engines.outputs import solution_from
+from gpuols.engines.solution import Solution
+
+WIDEST = 64  # columns, a bit each in kernels/pivots.cuh
+EXTREME, _REDUNDANT = 2, 4  # bits of Finding, kernels/dealing.cuh
+
+Given = tuple[Any, Any]
+"""Answers (entries, b) and statuses (m, b) on the device."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Room for the answers to some regressions, and by what options they are found.
+
+    Attributes
+    ----------
+    places : (b,)
+        Their numbers among those that there is room for.
+    ridge : (b,)
+        Their penalties.
+    tol : float
+        Largest error bound that is called OK.
+    singular : str
+        What redundant columns get.
+    solution : Solution
+        Answers, L = (r,), in host memory.
+    done : (r,)
+        Which of them are there.
+    """
+
+    places: NDArray[np.int64]
+    ridge: NDArray[np.float64]
+    tol: float
+    singular: str
+    solution: Solution
+    done: NDArray[np.bool_]
+
+    @classmethod
+    def empty(
+        cls, ridge: NDArray[np.float64], sizes: tuple[int, int], tol: float, singular: str
+    ) -> Self:
+        """Room for the p coefficients of m responses of regressions with penalties (r,)."""
+        count = len(ridge)
+        solution, done = Solution.empty(count, *sizes), np.zeros(count, bool)
+        return cls(np.arange(count), ridge, tol, singular, solution, done)
+
+    def of(self, where: Any) -> Self:
+        """The same for some of the regressions."""
+        return replace(self, places=self.places[where], ridge=self.ridge[where])
+
+    def find(self, shape: Shape, sums: Any, starts: Any, finding: Any) -> Given | None:
+        """Answers from the sums of chunks as `settle` leaves them; None for wide regressions.
+
+        Parameters
+        ----------
+        shape : Shape
+            Of the regressions.
+        sums : (chunks, entries)
+            On the device; changed.
+        starts : (b + 1,) or None
+            First chunk of each regression.
+        finding : (b,)
+            What was found about each; whether columns are redundant is added.
+        """
+        if shape.k > WIDEST:
+            return None
+        count, launch = len(self.places), launches.solve_precise(shape)
+        answers = device.empty((shape.answers + 1, count), np.float64)
+        status = device.empty((shape.m, count), np.int8)
+        ridge = device.upload(self.ridge) if self.ridge.any() else None
+        options = [np.float64(self.tol), np.int32(self.singular == "nan")]
+        sizes = np.int32(shape.k), np.int32(shape.m), np.int64(shape.chunks), np.int64(count)
+        given = [sums, ridge, starts, *options, np.int32(shape.centered), *sizes]
+        start(launch, count, [*given, finding, answers, status, np.int64(count)])
+        return answers, status
+
+    def store(self, shape: Shape, given: Given | None, marks: NDArray[np.int8]) -> None:
+        """Put what was found into its place, but what is left to the NumPy engine."""
+        if given is None:
+            return
+        left = EXTREME | (_REDUNDANT if self.singular == "min_norm" else 0)
+        fine = np.flatnonzero((marks & left) == 0)
+        where = self.places[fine]
+        answers, status = (device.download(array)[:, fine] for array in given)
+        self.solution.store(where, solution_from(answers, status, shape))
+        self.done[where] = True
+
+    def completed(self, solve: Callable[[NDArray[np.int64]], Solution]) -> Solution:
+        """All answers; `solve` gives those that are missing, by their numbers."""
+        missing = np.flatnonzero(~self.done)
+        if len(missing):
+            self.solution.store(missing, solve(missing))
+        return self.solution
