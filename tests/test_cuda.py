@@ -37,6 +37,7 @@ def test_every_case_on_the_device_is_answered_there(case):
     assert disagreements(found, expected) == []
 
 
+@in_order
 @every_case
 def test_every_case_is_answered_as_by_the_cpu(case):
     found, expected = fit_both(case.data(), **case.options)

@@ -46,6 +46,7 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
     sizes = [
         (n, k, m) for n in (1, 300, 5000) for k in (0, 1, 8, 20, 31, 32, 70, 150) for m in (1, 2)
     ]
+    device.forget()
     with standin.installed():
         for (n, k, m), real, weighted, drop, penalty in product(
             sizes, (np.float32, np.float64), (False, True), (False, True), (0.0, 1.0)
@@ -68,6 +69,7 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
             asked.find(Shape(9, k, 1, "double", False, False, False), None, None, None)
         for n, k, real in product((1, 5000), (1, 16, 32, 40), (np.float32, np.float64)):
             gpuols.fit(np.zeros((n, k), real), np.zeros((n, 9), real), device="cuda")
+    device.forget()
     assert launched == listed - {Kernel("probe")}
 
 

@@ -1,13 +1,16 @@
-"""The CUDA engine, for batches of regressions and for groups of rows.
+"""The CUDA engine, for batches, groups of rows, and responses on one design.
 
 Rows that live on the device are read where they are, whatever their strides; rows in host memory
 go there through a ring of buffers (ring.py), as many regressions at a time as fit one of them and
-a quarter of the free memory, while the device works on those before. Regressions
-of at most 4096 rows and 32 columns take one launch, rows to answers (kernels/fit_batch.cu); longer
-and wider ones are summed chunk by chunk (gram.cu, panel.cu) and solved from those sums (solve.cu),
-which are added in runs first where they are many (fold.cu).
+a quarter of the free memory, while the device works on those before.
+
+Regressions of at most 4096 rows and 32 columns take one launch, rows to answers
+(kernels/fit_batch.cu); longer and wider ones are summed chunk by chunk (gram.cu, panel.cu) and
+solved from those sums (solve.cu), which are added in runs first where they are many (fold.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
-batch of their rows would have.
+batch of their rows would have. Responses on one design are multiplied with its columns and solved
+with its factor, which the host has formed (responses.cu).
+
 Rows and residuals are summed in double-double here, too (`precision`), and most regressions solved
 from those sums (`verdicts`); what is left, and fits that residuals correct, is the NumPy engine's
 work.
