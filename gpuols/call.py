@@ -77,7 +77,7 @@ def reduce_rows(
 def _engine_for(rows: Rows, options: Options, load: Callable[[Rows, bool], Load]) -> Engine:
     """Engine for the device option; with "auto" the one that is expected to take less time."""
     wanted = options.device
-    # In double-double regressions are solved on the CPU.
+    # There are no rates for double-double.
     if wanted == "auto" and rows.place == CPU and options.solver != "accurate":
         wanted = costs.device_for(load(rows, options.missing == "drop"))
     return choose(wanted, rows.place)

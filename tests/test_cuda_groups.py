@@ -10,7 +10,7 @@ from problems import CASES
 
 import gpuols
 from gpuols import DeviceError, Status
-from gpuols.engines import device, launches, pieces
+from gpuols.engines import device, launches, lots, pieces
 
 machine, pretended = machines.machine, machines.pretended
 pytestmark = pytest.mark.usefixtures("machine")
@@ -219,7 +219,7 @@ def test_rows_from_the_host_come_in_pieces(monkeypatch):
     X, y, keys, weights = ragged(3, sizes=(50, 20, 4100, 3, 700, 80))
     options = {"weights": weights, "missing": "drop", "add_intercept": True}
     expected = gpuols.fit_groups(X, y, keys, device="cuda", **options)
-    monkeypatch.setattr(pieces, "_SHARE", 0.0)
+    monkeypatch.setattr(lots, "_SHARE", 0.0)
     told = []
     found = gpuols.fit_groups(
         X, y, keys, device="cuda", progress=lambda *step: told.append(step), **options

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from gpuols.engines import device, launches, libraries
 from gpuols.engines.launches import Launch, Shape
 from gpuols.engines.link import Link
-from gpuols.engines.lots import Lot, Slices, Stretches, steps, too_large
+from gpuols.engines.lots import Lot, Slices, Stretches, affordable, steps, too_large
 from gpuols.engines.outputs import Outputs, Places, as_slice
 
-_SHARE = 0.25  # of the free memory, for what some regressions need; two lots may be under way
 _TOGETHER = 16  # sums of chunks that are added in one go, as in kernels/chunks.cuh
 
 
@@ -91,10 +90,10 @@ class Batch:
         numbers = lot.numbers(shape) + answers + shape.room
         if shape.by_library:
             numbers += shape.k * (shape.k + 1)
-        affordable = int(_SHARE * device.free_bytes()) // (8 * max(numbers, 1))
+        most = affordable(numbers)
         if lot.sent:
-            affordable = min(affordable, self.link.room // (8 * max(lot.rows, answers)))
-        return max(1, affordable if batch_size is None else batch_size)
+            most = min(most, self.link.room // (8 * max(lot.rows, answers)))
+        return max(1, most if batch_size is None else batch_size)
 
     def _answer_some(self, places: Places, lot: Lot, ridge: NDArray[np.float64]) -> None:
         if not lot.count:

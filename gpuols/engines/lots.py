@@ -18,6 +18,8 @@ from gpuols.engines.link import Link
 from gpuols.engines.sources import Beside
 from gpuols.errors import DeviceError
 
+_SHARE = 0.25  # of the free memory; two lots may be under way
+
 
 @dataclass(frozen=True, eq=False)
 class Lot:
@@ -265,6 +267,11 @@ def shape_of(number: int, x: Any, y: Any, weights: Any, *, centered: bool, drop:
 def real_of(x: Any, y: Any) -> str:
     """Type that kernels read the rows as."""
     return "float" if x.dtype == y.dtype == np.float32 else "double"
+
+
+def affordable(numbers: int) -> int:
+    """Regressions, or rows, whose so many doubles each a share of the free memory holds."""
+    return int(_SHARE * device.free_bytes()) // (8 * max(numbers, 1))
 
 
 def too_large(shape: Shape, number: int) -> DeviceError:

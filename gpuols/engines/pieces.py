@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from gpuols.engines import device
 from gpuols.engines.launches import ALONE, CHUNK, Shape
 from gpuols.engines.link import Link
-from gpuols.engines.lots import Stretches, all_ready, too_large
+from gpuols.engines.lots import Stretches, affordable, all_ready, too_large
 from gpuols.engines.sources import Picked
 from gpuols.errors import DeviceError
 from gpuols.keys import Grouping
 from gpuols.places import CPU, place_of
 
 _MOST_ROWS = 2**31 - 1
-_SHARE = 0.25  # of the free memory, for rows that come from the host; two pieces may be under way
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +92,8 @@ def answer_pieces(
         return
     counts, order, starts = grouping.counts, grouping.order, grouping.starts
     ends = starts + counts
-    each = 8 * (x.shape[1] + y.shape[1] + 1)
-    most = min(int(_SHARE * device.free_bytes()) // (each + 16), link.room // each)
+    columns = x.shape[1] + y.shape[1] + 1
+    most = min(affordable(columns + 2), link.room // (8 * columns))
     answers = (shape.moments + shape.answers + shape.m) * max(1, y.shape[1] // max(1, shape.m))
     groups = max(1, link.room // (8 * answers))
     start = part.start

@@ -21,7 +21,7 @@ from gpuols.engines.dealing import lanes_of
 from gpuols.engines.excerpts import index_of, pick, rows_of
 from gpuols.engines.fitted import Looks
 from gpuols.engines.launches import Shape
-from gpuols.engines.lots import Lot, Slices, Stretches, shape_of, steps, too_large
+from gpuols.engines.lots import Lot, Slices, Stretches, affordable, shape_of, steps, too_large
 from gpuols.engines.outputs import moments_from
 from gpuols.engines.residuals import Model
 from gpuols.engines.transfer import to_host
@@ -30,8 +30,6 @@ from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
 from gpuols.sums import Low
-
-_SHARE = 0.25  # of the free memory, for what some regressions need
 
 Tables = tuple[Any, Any, Any]
 
@@ -206,7 +204,7 @@ def _step(shape: Shape, rows: int) -> int:
     numbers = rows * (2 * shape.columns + 2 * shape.m + 2)
     numbers += (rows // launches.CHUNK + 1) * shape.precise_sums
     numbers += 2 * shape.moments + shape.answers + shape.columns + shape.m * (3 + 2 * shape.k)
-    return max(1, int(_SHARE * device.free_bytes()) // (8 * numbers))
+    return max(1, affordable(numbers))
 
 
 def _sum_lot(

@@ -16,7 +16,7 @@ from gpuols.engines.batches import start
 from gpuols.engines.design import Design
 from gpuols.engines.launches import Shape
 from gpuols.engines.link import Link
-from gpuols.engines.lots import all_ready, real_of, steps, too_large
+from gpuols.engines.lots import affordable, all_ready, real_of, steps, too_large
 from gpuols.engines.outputs import Outputs, as_slice
 from gpuols.engines.premise import Premise
 from gpuols.engines.solution import Solution
@@ -24,8 +24,6 @@ from gpuols.engines.sources import Beside
 from gpuols.engines.transfer import to_host
 from gpuols.errors import DeviceError
 from gpuols.moments import Moments
-
-_SHARE = 0.25  # of the free memory, for what some responses need
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +146,10 @@ class ResponseWork:
             numbers += shape.n + sum(self.entries)
         if not numbers:
             return shape.m
-        affordable = int(_SHARE * device.free_bytes()) // (8 * numbers)
+        most = affordable(numbers)
         if on_host:
-            affordable = min(affordable, link.room // (8 * max(shape.n, sum(self.entries))))
-        return max(1, affordable // launches.EACH) * launches.EACH
+            most = min(most, link.room // (8 * max(shape.n, sum(self.entries))))
+        return max(1, most // launches.EACH) * launches.EACH
 
     def _answer_some(self, own: list[Any], span: range, outputs: Outputs, link: Link) -> None:
         shape, count = self.shape, len(span)

@@ -66,7 +66,6 @@ def answer(rows: Rows, job: Job) -> Answer:
         fitted: Looks = (),
         asked: Verdicts | None = None,
     ) -> list[Task]:
-        tables()  # here, on the caller's thread, whose stream they are read on
         if places is None and _is_masked(rows, apart):
             spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
             return [(span, partial(reduce_masked, span)) for span in spans]
