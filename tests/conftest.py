@@ -1,6 +1,7 @@
-"""`--must-run`: tests that fail where they would be skipped."""
+"""`--must-run`: tests that fail where they would be skipped; `-m gpu` on a bare machine."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILES",
         help="fail, not skip, the tests of these files, e.g. test_emulator*.py",
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m gpu` files without such tests are not read: a device may lack what they import."""
+    if config.getoption("markexpr") != "gpu" or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text()
+    return None if "mark.gpu" in text or "from machines import" in text else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

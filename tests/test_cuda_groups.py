@@ -2,7 +2,7 @@
 
 import machines
 import numpy as np
-import polars as pl
+import pandas as pd
 import pytest
 from agreement import disagreements
 from machines import in_order, upload
@@ -251,7 +251,7 @@ def test_rejected_groups_are_solved_by_the_cpu_and_the_result_says_so(there):
 def test_frames_are_fitted_there(formula):
     X, y, keys, weights = ragged(2, sizes=(40, 50, 4100))
     y[3] = np.nan
-    frame = pl.DataFrame({"x0": X[:, 0], "x1": X[:, 1], "y": y, "g": keys, "w": weights})
+    frame = pd.DataFrame({"x0": X[:, 0], "x1": X[:, 1], "y": y, "g": keys, "w": weights})
     found, expected = (
         gpuols.fit_frame(frame, formula, by="g", weights="w", device=name)
         for name in ("cuda", "cpu")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import machines
 import numpy as np
-import polars as pl
+import pandas as pd
 import pytest
 from agreement import disagreements
 from case import Case, gauss
@@ -158,7 +158,7 @@ def test_groups_are_summed_as_batches_of_their_rows(options, ordered, there):
 def test_frames_are_summed_there():
     rng = np.random.default_rng(0)
     columns = {name: rng.normal(size=90) for name in ("a", "b", "y")}
-    frame = pl.DataFrame({**columns, "g": np.arange(90) % 2})
+    frame = pd.DataFrame({**columns, "g": np.arange(90) % 2})
     found, expected = (
         gpuols.fit_frame(frame, "y ~ a + b", by="g", solver="accurate", device=name)
         for name in ("cuda", "cpu")

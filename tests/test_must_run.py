@@ -1,5 +1,7 @@
-"""Checks that are skipped for want of a tool do not pass where the tool must be."""
+"""Checks skipped for want of a tool do not pass where it must be; `-m gpu` needs few tools."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,11 @@ def test_inside(): pytest.skip("no compiler")
 def test_runs(): pass
 @pytest.mark.xfail(reason="known", strict=True)
 def test_known(): assert False
+"""
+WITHOUT_POLARS = """
+import sys, pytest
+sys.modules["polars"] = None
+sys.exit(pytest.main(sys.argv[1:]))
 """
 WHOLE = 'import pytest\npytest.skip("no device", allow_module_level=True)\n'
 
@@ -46,3 +53,13 @@ def test_files_that_must_run_are_there(pytester, run):
     result = run("--must-run=test_gone.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--must-run test_gone.py: no such test*"])
+
+
+def test_what_needs_a_device_is_collected_where_other_libraries_are_missing(request):
+    command = [sys.executable, "-c", WITHOUT_POLARS, "-m", "gpu", "--collect-only", "-q"]
+    done = subprocess.run(
+        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    assert "tests/test_gpu.py" in done.stdout
+    assert "tests/test_cuda.py" in done.stdout
