@@ -151,10 +151,13 @@ def factor(a: np.ndarray, floor: np.ndarray, nothing: Any = NOTHING) -> Factor:
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Matrix product, also where a side is empty."""
-    if 0 in (*a.shape, *b.shape):
-        return np.full((a.shape[0], b.shape[1]), mpf(0), object)
-    return a @ b
+    """Matrix product, also where a side is empty; each entry is rounded once."""
+    rows, columns = a.tolist(), b.T.tolist()
+    out = np.empty((len(rows), len(columns)), object)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            out[i, j] = mp.fdot(row, column)
+    return out
 
 
 def _integers(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ from gpuols.engines import device
 on_device = pytest.param("device", marks=pytest.mark.gpu)
 in_order = pytest.mark.parametrize("machine", ["fifo", on_device], indirect=True)
 """One order of threads is enough: the kernels have been run in both."""
+uncovered = pytest.mark.no_cover
+"""Other tests reach the same lines of Python: to note them doubles the time of many cases."""
 
 
 @pytest.fixture(

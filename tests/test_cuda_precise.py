@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from agreement import disagreements
 from case import Case, gauss
-from machines import in_order, upload
+from machines import in_order, uncovered, upload
 from problems import CASES
 
 import gpuols
@@ -49,6 +49,7 @@ def assert_same_bits(found, expected):
     assert found.precise
 
 
+@uncovered
 @in_order
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_case_has_the_sums_of_the_cpu_and_so_its_answers(case):
@@ -66,6 +67,7 @@ def test_every_case_has_the_sums_of_the_cpu_and_so_its_answers(case):
 ROWS = (0, 1, 2, 15, 16, 31, 32, 63, 127, 200, 511, 512, 4095, 4096, 4097, 21000)
 
 
+@uncovered
 @in_order
 @pytest.mark.parametrize("n", ROWS)
 def test_any_number_of_rows(n):

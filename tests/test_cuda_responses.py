@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from agreement import disagreements
 from case import Case, gauss
-from machines import in_order, upload
+from machines import in_order, uncovered, upload
 from problems import CASES
 
 import gpuols
@@ -48,6 +48,7 @@ def fit_both(data, **options):
     return gpuols.fit(X, y, weights=weights, device="cuda", **options), expected
 
 
+@uncovered
 @pytest.mark.parametrize("case", SHARED, ids=lambda case: case.name)
 def test_every_case_is_answered_as_by_the_cpu(case):
     for variant in VARIANTS:
@@ -66,6 +67,7 @@ def test_the_table_has_cases_of_every_kind(pretended):
     assert statuses >= {Status.OK, Status.UNTRUSTED, Status.TOO_FEW_ROWS, Status.NONFINITE}
 
 
+@uncovered
 @pytest.mark.parametrize("m", [9, 16, 63, 64, 65, 130])
 @pytest.mark.parametrize("k", [0, 1, 8, 9, 16, 17, 32, 33, 70])
 def test_any_number_of_columns_and_responses(pretended, k, m):
@@ -81,6 +83,7 @@ def test_any_number_of_columns_and_responses(pretended, k, m):
 ROWS = (0, 1, 2, 15, 16, 17, 127, 128, 129, 4095, 4096, 4097, 12291)
 
 
+@uncovered
 @pytest.mark.parametrize(("n", "k"), [*((n, 3) for n in ROWS), (129, 40), (4097, 33)])
 def test_any_number_of_rows(n, k):
     X, y, _ = Case(f"n={n}, k={k}", gauss(n, k, (), 10)).data()

@@ -10,7 +10,7 @@ import machines
 import numpy as np
 import pytest
 from emulator import build, standin
-from machines import in_order
+from machines import in_order, uncovered
 from rings import assert_same_bits, batch, shrink, stop_with
 
 import gpuols
@@ -80,6 +80,7 @@ LAYOUTS = [
 ]
 
 
+@uncovered
 @in_order
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2", ">f8"])
