@@ -81,10 +81,15 @@ class Batch:
                 continue
             start = span.stop
 
+    @property
+    def _at_once(self) -> bool:
+        """Whether one launch goes from rows to answers."""
+        return self.shape.fused
+
     def _step(self, lot: Slices | Stretches, batch_size: int | None) -> int:
         """Regressions worked on together."""
         shape = self.shape
-        if shape.fused and not self.outputs.on_host and not shape.drop:
+        if self._at_once and not self.outputs.on_host and not shape.drop:
             return self.outputs.count if batch_size is None else batch_size
         answers = shape.moments + shape.answers + shape.m
         numbers = lot.numbers(shape) + answers + shape.room
@@ -109,7 +114,7 @@ class Batch:
         weights, where = mask_rows(self.shape, lot)
         rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
         rows += [lot.spans, lot.order]
-        if self.shape.fused:
+        if self._at_once:
             self._fit(rows, ridge, lot.count, out)
         else:
             self._solve(self._sum(rows, lot), ridge, lot, out)

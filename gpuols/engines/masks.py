@@ -21,17 +21,19 @@ from gpuols.engines.sources import Beside
 from gpuols.engines.work import BatchWork, spread
 
 _TILE = 8  # columns
+_TEAM = 8  # lanes that look for a response's anchors, as in kernels/marks.cu
 _WIDTHS = 2, 4, 8  # of a panel, in tiles
+_BLOCK = launches.MASK
 
 
 def tame(shape: Shape) -> Launch:
     """Which rows of the design are there, and have finite products."""
-    return Launch(Kernel("tame", (("real", shape.real),)), launches.MASK, round=8)
+    return Launch(Kernel("tame", (("real", shape.real),)), _BLOCK, round=_BLOCK // 32)
 
 
 def marks(shape: Shape) -> Launch:
     """Rows for the anchors of the responses."""
-    return Launch(Kernel("marks", (("real", shape.real),)), launches.MASK, round=8)
+    return Launch(Kernel("marks", (("real", shape.real),)), _BLOCK, round=_BLOCK // _TEAM)
 
 
 def masked(shape: Shape) -> tuple[Launch, int, int]:
@@ -127,6 +129,11 @@ class _Masked(Batch):
     """
 
     design: _Design
+
+    @property
+    def _at_once(self) -> bool:
+        """Sums come first."""
+        return False
 
     def _answer_rows(self, lot: Lot, ridge: Any, out: list[Any]) -> None:
         shape, design, count = self.shape, self.design, np.int64(lot.count)
