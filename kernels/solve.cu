@@ -4,8 +4,8 @@
 // lies in shared memory, or, for many columns, in `spare`. Where `factors` are given, `prepare` has
 // done all but the last, and L is there already, by columns.
 //
-// Macro: GPUOLS_TEAM (32: 4 regressions a block, or 128). Launch: 128 threads; dynamic shared memory
-// of 128 / GPUOLS_TEAM * Room::size doubles unless `spare` is given.
+// Macro: GPUOLS_TEAM (8, 16 or 32: 128 / GPUOLS_TEAM regressions a block; or 128). Launch: 128 threads;
+// dynamic shared memory of 128 / GPUOLS_TEAM * Room::size doubles unless `spare` is given.
 
 #include "solve.cuh"
 
@@ -37,8 +37,8 @@ extern "C" __global__ void __launch_bounds__(128, 2)
           long long room) {
     const Layout at = {k, m};
     const int own = threadIdx.x / GPUOLS_TEAM;
-#if GPUOLS_TEAM == 32
-    const Lanes<32> team(threadIdx.x);
+#if GPUOLS_TEAM <= 32
+    const Lanes<GPUOLS_TEAM> team(threadIdx.x);
 #else
     SHARED_ARRAY(double, part, THREADS / 32);
     const Block<THREADS> team = {int(threadIdx.x), part};

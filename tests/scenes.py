@@ -160,6 +160,46 @@ class Responses(NamedTuple):
         return [*found, device.download(rejected)]
 
 
+class Masked(NamedTuple):
+    """Responses on one design, each with rows of its own; attributes as those of `Scene`.
+
+    Attributes
+    ----------
+    m : int
+        How many there are.
+    strange : bool
+        Whether some have no rows, some a row that is not finite and some weights that are heavy.
+    """
+
+    n: int
+    k: int
+    m: int
+    real: type = np.float64
+    centered: bool = True
+    weighted: bool = False
+    drop: bool = False
+    strange: bool = False
+
+    def answer(self) -> list[np.ndarray]:
+        """All that the engine gives for them."""
+        rng = np.random.default_rng(self.n)
+        x = rng.normal(3, 1, (self.n, self.k)).astype(self.real)
+        y = (x.sum(-1) + rng.normal(size=(self.m, self.n))).astype(self.real)
+        weights = rng.uniform(0.5, 2, (self.m, self.n)) if self.weighted else None
+        if self.drop:
+            x[3], y[::3, ::7], y[1] = np.nan, np.nan, np.nan
+        if self.strange:
+            x[5, -1], weights[1:, 5], weights[2] = np.inf, 0, 1e30
+        kind = {"centered": self.centered, "drop": self.drop}
+        given = x, y[..., None], weights, (self.m,), np.zeros(self.m)
+        with mock.patch.multiple(launches, _GRID=1):
+            moments, solution, rejected = Cuda(0).fit_batch(*given, tol=1e-10, masked=True, **kind)
+        found = []
+        moments.map(found.append)
+        solution.map(found.append)
+        return [*found, device.download(rejected)]
+
+
 class Folds(NamedTuple):
     """Sums of many chunks, made up, that are added in runs.
 
@@ -231,6 +271,9 @@ SCENES = (
     Scene(40, 33, 1, 2, ridge=1.0, precise=True),
     Scene(4100, 5, 1, 2, weighted=True, precise=True),
     Scene(40, 1, 5, 2, np.float32, precise=True),
+    Masked(40, 3, 70, weighted=True, drop=True, strange=True),
+    Masked(30, 9, 10, np.float32, centered=False, drop=True),
+    Masked(4100, 1, 3, weighted=True),
     Folds((35, 16, 17), precise=False),
     Folds((35, 16, 17), precise=True),
 )

@@ -17,6 +17,7 @@ from benchmarks.cuda import (
     floors,
     goals,
     groups,
+    masks,
     measure,
     rivals,
     run,
@@ -241,6 +242,8 @@ def small(monkeypatch, jax_or_not):
     monkeypatch.setattr(run, "CASES", (cases.Case("T", 12, 30, 4, 0.5, {"H100": 0.29}),))
     monkeypatch.setattr(groups, "QUICK", (groups.Groups("U", 20, 3, 1),))
     monkeypatch.setattr(groups, "GROUPS", (groups.Groups("U", 2, 500, 4),))
+    monkeypatch.setattr(masks, "QUICK", (masks.Masked("N", 20, 30, 3, False),))
+    monkeypatch.setattr(masks, "MASKED", (masks.Masked("N", 20, 30, 3, True),))
     monkeypatch.setattr(floors, "measure", lambda machine, quick: dict(RATES))
 
 
@@ -338,3 +341,37 @@ def test_a_wrong_group_is_noticed(name):
     wrong = {each: np.array(getattr(result, each)) for each in ("params", "bse", "ssr", "status")}
     wrong[name][-1] += 1 if name == "status" else 1e-8 * np.abs(wrong[name][-1]).max()
     assert groups.errors(SimpleNamespace(**wrong), data, 12)[name] > answers.TOLERANCE
+
+
+@pytest.mark.parametrize("options", [(), ("--quick",)], ids=["weights", "missing"])
+def test_responses_with_rows_of_their_own_are_measured(options, tmp_path, small, capsys):
+    code, found = go(tmp_path, *options, "--only", "N", "--rounds", "2")
+    assert code == 0
+    rows = found["cases"][0]["rows"]
+    assert [row["ours"] for row in rows] == [True, True, True, False]
+    assert [row["rounds"] for row in rows] == [2, 2, 2, 2]
+    assert all(row["right"] for row in rows[:3])
+    wanted = 30 * (3 + 20 + (not options)) * 8
+    assert [row["bytes"] for row in rows] == [wanted] * 4
+    assert "N: one (30 x 3), 20" in capsys.readouterr().out
+
+
+def test_the_two_products_are_the_sums():
+    for weighted in (False, True):
+        X, y, weights = data = masks.Masked("N", 9, 30, 2, weighted).make(np)
+        gram, cross = masks.products(np, *data)()
+        moments = gpuols.moments(X[None], y, weights=weights, missing="drop")
+        np.testing.assert_allclose(gram[:, 0], moments.sumw, rtol=1e-12)
+        np.testing.assert_allclose(gram[:, 3], moments.sxx[:, 0, 0], rtol=1e-12)
+        np.testing.assert_allclose(gram[:, 4], moments.sxx[:, 0, 1], rtol=1e-12)
+        np.testing.assert_allclose(cross[:, 1:], moments.sxy[..., 0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_wrong_response_is_noticed(weighted):
+    data = masks.Masked("N", 12, 30, 2, weighted).make(np)
+    result = masks.fit(*data, "cpu")
+    assert max(masks.errors(result, data).values()) <= answers.TOLERANCE
+    wrong = {name: np.array(getattr(result, name)) for name in ("params", "bse", "ssr", "status")}
+    wrong["params"][-1] += 1e-6
+    assert masks.errors(SimpleNamespace(**wrong), data)["params"] > answers.TOLERANCE

@@ -65,6 +65,21 @@ def test_responses_on_one_design_have_the_bits_of_one_device(three, n, k, order)
     assert_same_bits(every, one)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_responses_with_rows_of_their_own_have_the_bits_of_one_device(three, order):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3)) + 1.0
+    Y = np.array(X[:, :1] + rng.normal(size=(40, 300)), order=order)
+    Y[rng.random(Y.shape) < 0.1] = np.nan
+    X[5, 1], Y[5, ::2] = np.inf, np.nan
+    options = {"missing": "drop", "ridge": 0.5}
+    one = gpuols.fit(X, Y, device="cuda:1", **options)
+    assert {number for name, number, *_ in three.launches if name == "masked"} == {1}
+    every = gpuols.fit(X, Y, device="cuda:all", **options)
+    assert {number for name, number, *_ in three.launches if name == "masked"} == {0, 1, 2}
+    assert_same_bits(every, one)
+
+
 def test_groups_have_the_bits_of_one_device(three):
     rng = np.random.default_rng(0)
     for order in (slice(None), rng.permutation(1600)):

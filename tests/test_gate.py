@@ -69,6 +69,9 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
             asked.find(Shape(9, k, 1, "double", False, False, False), None, None, None)
         for n, k, real in product((1, 5000), (1, 16, 32, 40), (np.float32, np.float64)):
             gpuols.fit(np.zeros((n, k), real), np.zeros((n, 9), real), device="cuda")
+        for k, real in product((*range(10), 33, 64), (np.float32, np.float64)):
+            given = np.zeros((9, k), real), np.zeros((9, 2), real)
+            gpuols.fit(*given, missing="drop", add_intercept=True, device="cuda")
     device.forget()
     assert launched == listed - {Kernel("probe")}
 

@@ -109,6 +109,38 @@ def test_bits_are_a_regressions_own(cupy, n, k):
         np.testing.assert_array_equal(getattr(from_host, name), getattr(whole, name).get())
 
 
+@pytest.mark.parametrize(
+    ("n", "k"), [(200, 6), (1000, 10), (60, 0), (100, 31), (300, 64), (9000, 3)]
+)
+def test_responses_with_rows_of_their_own(cupy, n, k):
+    X, y = normal(cupy, n, k) + 3.0, normal(cupy, 5_000, n, seed=1)
+    y[cupy.random.default_rng(2).random(y.shape) < 0.1] = np.nan
+    y[7] = np.nan
+    if k:
+        X[5, 0], y[::2, 5] = np.inf, np.nan
+    weights = 0.5 + abs(normal(cupy, *y.shape, seed=3))
+    for options in ({}, {"weights": weights}):
+        options |= {"missing": "drop", "add_intercept": True}
+        whole = gpuols.fit(X[None], y, solver="cholesky", **options)
+        some = np.array([0, 1, 7, 2_500, 4_999])
+        where = device.upload(some)
+        host = {**options, "solver": "cholesky"}
+        if "weights" in options:
+            host["weights"] = weights[where].get()
+        expected = gpuols.fit(X.get()[None], y[where].get(), **host)
+        assert disagreements(whole[some], expected) == []
+        for _ in range(2):
+            assert_same_bits(gpuols.fit(X[None], y, solver="cholesky", **options), whole)
+        parts = {**options, "solver": "cholesky", "batch_size": 777}
+        assert_same_bits(gpuols.fit(X[None], y, **parts), whole)
+        other = cupy.asfortranarray(y)
+        assert_same_bits(gpuols.fit(X[None], other, solver="cholesky", **options), whole)
+        host["weights"] = weights.get() if "weights" in options else None
+        there = gpuols.fit(X.get()[None], y.get(), device="cuda", **host)
+        for name in NUMBERS:
+            np.testing.assert_array_equal(getattr(there, name), getattr(whole, name).get())
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_of_the_host_come_through_the_ring(cupy, dtype):
     X, y = normal(cupy, 400_000, 30, 4, dtype=dtype), normal(cupy, 400_000, 30, dtype=dtype, seed=1)

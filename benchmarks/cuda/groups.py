@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 import gpuols
-from benchmarks.cuda.answers import TOLERANCE
+from benchmarks.cuda import solo
 from benchmarks.cuda.contenders import OURS
-from benchmarks.cuda.floors import floor_s
 from benchmarks.cuda.machine import Machine, on_host
-from benchmarks.cuda.timing import Deadline, attempt, take_turns, timed, warm
+from benchmarks.cuda.timing import Deadline
 
 Row = dict[str, Any]
 Data = tuple[Any, Any, Any]
@@ -84,32 +83,9 @@ def measure(
         ),
         "unique of the keys alone": partial(machine.xp.unique, keys, return_inverse=True),
     }
-    rows, turns = [], {}
-    for who, run in work.items():
-        row = {"case": case.letter, "who": who, "ours": who.startswith(OURS), "count": case.count}
-        row |= {"bytes": case.bytes(), "flops": case.flops(), "from_host": False}
-        row["floor_s"] = floor_s(floors, case.bytes(), case.flops())
-        rows.append(row)
-        one = partial(timed, wait=machine.wait)
-        turn, row["failed"] = attempt(partial(warm, lambda _, run=run: run, case.count, one))
-        if turn is None:
-            continue
-        turns[who] = turn
-        if row["ours"]:
-            row["errors"] = errors(turn.output, (X, y, keys), case.count)
-            row["right"] = max(row["errors"].values()) <= TOLERANCE
-            row["engine"] = turn.output.engine
-            row["solved_precisely"] = int(on_host(turn.output.solved_precisely).sum())
-        turn.output = None
-    take_turns(list(turns.values()), rounds, partial(timed, wait=machine.wait), deadline)
-    for row in rows:
-        if row["who"] in turns:
-            turns[row["who"]].tell(row)
-    base = rows[0].get("seconds")
-    for row in rows:
-        if base and row.get("seconds"):
-            row["times_ours"] = row["seconds"] / base
-    return rows
+    data = X, y, keys
+    wrong = partial(errors, data=data, count=case.count)
+    return solo.measure(case, machine, floors, rounds, deadline, work, wrong)
 
 
 def errors(result: gpuols.Result, data: Data, count: int) -> dict[str, float]:
@@ -118,12 +94,4 @@ def errors(result: gpuols.Result, data: Data, count: int) -> dict[str, float]:
     which = np.unique(np.linspace(0, count - 1, _SAMPLE).astype(int))
     some = np.isin(keys, which)
     right = gpuols.fit_groups(X[some], y[some], keys[some], add_intercept=True, device="cpu")
-    found = {}
-    for name in ("params", "bse", "ssr"):
-        expected = getattr(right, name)
-        wrong = np.abs(on_host(getattr(result, name))[which] - expected)
-        size = np.abs(expected)
-        size = size if name == "ssr" else size.max(axis=1, keepdims=True)
-        found[name] = float(np.max(np.nan_to_num(wrong / size, nan=1.0)))
-    same = np.array_equal(on_host(result.status)[which], right.status)
-    return {**found, "status": 0.0 if same else 1.0}
+    return solo.against(right, result, which)

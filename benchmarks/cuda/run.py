@@ -5,12 +5,13 @@ import sys
 from typing import Any
 
 from benchmarks import record
-from benchmarks.cuda import floors, goals, groups, measure, table
+from benchmarks.cuda import floors, goals, groups, masks, measure, table
 from benchmarks.cuda.answers import TOLERANCE
 from benchmarks.cuda.cases import CASES, QUICK
 from benchmarks.cuda.machine import Machine, cuda, missing
 from benchmarks.cuda.timing import Deadline
 
+_KINDS = {groups.Groups: groups, masks.Masked: masks}
 _ROUNDS = 15
 _SECONDS = 190.0
 """What all cases may take together, beyond what gpuols and three rounds of the rest need."""
@@ -34,11 +35,13 @@ def on(machine: Machine, arguments: argparse.Namespace, figures: dict[str, Any])
     figures["floors"] = floors.measure(machine, arguments.quick)
     _show([_heading(figures), *table.floor_lines(figures["floors"])])
     figures |= {"cases": [], "goals": []}
-    every = (*QUICK, *groups.QUICK) if arguments.quick else (*CASES, *groups.GROUPS)
+    every = (*CASES, *groups.GROUPS, *masks.MASKED)
+    if arguments.quick:
+        every = (*QUICK, *groups.QUICK, *masks.QUICK)
     chosen = [c for c in every if arguments.only in c.name]
     for place, case in enumerate(chosen):
         until = deadline.share(len(chosen) - place)
-        kind = groups if isinstance(case, groups.Groups) else measure
+        kind = _KINDS.get(type(case), measure)
         rows = kind.measure(case, machine, figures["floors"], figures["rounds"], until)
         figures["cases"].append({"case": case.name, "design_ms": case.design_ms, "rows": rows})
         if not arguments.quick and kind is measure:

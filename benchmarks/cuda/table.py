@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.cuda.cases import Case
 from benchmarks.cuda.groups import Groups
+from benchmarks.cuda.masks import Masked
 
 Row = dict[str, Any]
 
@@ -32,7 +33,7 @@ def floor_lines(floors: dict[str, Any]) -> Iterator[str]:
             yield f"{text:<38}{rate / unit:>9.1f} {word}"
 
 
-def case_lines(case: Case | Groups, rows: list[Row]) -> Iterator[str]:
+def case_lines(case: Case | Groups | Masked, rows: list[Row]) -> Iterator[str]:
     """A heading, then a line for each contender."""
     floor = next((row["floor_s"] for row in rows if row.get("floor_s")), None)
     measured = "not measured" if floor is None else f"{floor * 1e3:.3f} ms"

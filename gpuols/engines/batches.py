@@ -81,10 +81,15 @@ class Batch:
                 continue
             start = span.stop
 
+    @property
+    def _at_once(self) -> bool:
+        """Whether one launch goes from rows to answers."""
+        return self.shape.fused
+
     def _step(self, lot: Slices | Stretches, batch_size: int | None) -> int:
         """Regressions worked on together."""
         shape = self.shape
-        if shape.fused and not self.outputs.on_host and not shape.drop:
+        if self._at_once and not self.outputs.on_host and not shape.drop:
             return self.outputs.count if batch_size is None else batch_size
         answers = shape.moments + shape.answers + shape.m
         numbers = lot.numbers(shape) + answers + shape.room
@@ -103,13 +108,16 @@ class Batch:
         penalised = own[:1].any() if own.strides == (0,) else own.any()
         penalties = device.upload(np.asarray(own, np.float64)) if penalised else None
         with self.outputs.part(places, self.link) as out:
-            weights, where = mask_rows(self.shape, lot)
-            rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
-            rows += [lot.spans, lot.order]
-            if self.shape.fused:
-                self._fit(rows, penalties, lot.count, out)
-            else:
-                self._sum_and_solve(rows, penalties, lot, out)
+            self._answer_rows(lot, penalties, out)
+
+    def _answer_rows(self, lot: Lot, ridge: Any, out: list[Any]) -> None:
+        weights, where = mask_rows(self.shape, lot)
+        rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(lot.count)]
+        rows += [lot.spans, lot.order]
+        if self._at_once:
+            self._fit(rows, ridge, lot.count, out)
+        else:
+            self._solve(self._sum(rows, lot), ridge, lot, out)
 
     def _fit(self, rows: list[Any], ridge: Any, count: int, out: list[Any]) -> None:
         shape = self.shape
@@ -124,13 +132,20 @@ class Batch:
         )
         start(launch, count, [*rows, ridge, *options, *sizes, *out])
 
-    def _sum_and_solve(self, rows: list[Any], ridge: Any, lot: Lot, out: list[Any]) -> None:
-        shape, count = self.shape, lot.count
-        kind = np.int32(shape.centered), np.int32(shape.k), np.int32(shape.m)
+    def _sum(self, rows: list[Any], lot: Lot) -> Any:
+        """Sums of the chunks, (chunks, entries)."""
+        shape = self.shape
         sums = device.empty((lot.chunks, shape.sums), np.float64)
         launch, each = launches.sums(shape)
-        sizes = np.int64(shape.n), np.int64(count), np.int64(lot.chunks)
+        kind = np.int32(shape.centered), np.int32(shape.k), np.int32(shape.m)
+        sizes = np.int64(shape.n), np.int64(lot.count), np.int64(lot.chunks)
         start(launch, lot.chunks * each, [*rows, lot.owners, lot.starts, *kind, *sizes, sums])
+        return sums
+
+    def _solve(self, sums: Any, ridge: Any, lot: Lot, out: list[Any]) -> None:
+        """Answers from the sums of the chunks."""
+        shape, count = self.shape, lot.count
+        kind = np.int32(shape.centered), np.int32(shape.k), np.int32(shape.m)
         fold(shape, lot, sums)
         launch, spills = launches.solve(shape, device.find(self.number).shared_bytes)
         spare = device.empty((count, shape.room), np.float64) if spills else None

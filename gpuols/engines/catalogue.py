@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
-from gpuols.engines import launches
+from gpuols.engines import launches, masks
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import CHUNK, PANEL, WIDEST_GRAM, Shape
 
@@ -21,6 +21,10 @@ def every_kernel() -> list[Kernel]:
             shape = Shape(1, k, 1, real, False, False, False)
             both = launches.responses(shape)[0], launches.solve_responses(shape)
             found |= dict.fromkeys(launch.kernel for launch in both)
+        for k in (1, 3, 8):
+            one = Shape(1, k, 1, real, False, False, False)
+            three = masks.tame(one), masks.marks(one), masks.masked(one)[0]
+            found |= dict.fromkeys(launch.kernel for launch in three)
     return list(found)
 
 

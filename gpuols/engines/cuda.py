@@ -9,7 +9,8 @@ Regressions of at most 4096 rows and 32 columns take one launch, rows to answers
 solved from those sums (solve.cu), which are added in runs first where they are many (fold.cu).
 Groups are stretches of one table: those of like size take one launch, with the arithmetic that a
 batch of their rows would have. Responses on one design are multiplied with its columns and solved
-with its factor, which the host has formed (responses.cu).
+with its factor, which the host has formed (responses.cu); where each has weights or missing rows of
+its own, with the products of its columns (masked.cu).
 
 Rows and residuals are summed in double-double here, too (`precision`), and most regressions solved
 from those sums (`verdicts`); what is left, and fits that residuals correct, is the NumPy engine's
@@ -29,6 +30,7 @@ from gpuols.engines.design import Design
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.link import between
 from gpuols.engines.lots import shape_of
+from gpuols.engines.masks import MaskedWork
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.responses import ResponseWork, moments_of, solution_of
 from gpuols.engines.solution import Solution
@@ -85,6 +87,7 @@ class Cuda:
         centered: bool,
         drop: bool,
         tol: float,
+        masked: bool = False,
         batch_size: int | None = None,
         report: Report | None = None,
     ) -> tuple[Moments, Solution, Any]:
@@ -108,6 +111,8 @@ class Cuda:
             Whether a row in which a value is missing is left out.
         tol : float
             Largest error bound that is called OK.
+        masked : bool
+            Whether X is one matrix, to be read once for many responses, one of each regression.
         batch_size : int, optional
             Regressions worked on together, instead of what the memory allows.
         report : callable, optional
@@ -122,7 +127,8 @@ class Cuda:
         """
         shape = shape_of(self.number, x, y, weights, centered=centered, drop=drop)
         options = Options(shape, ridge, tol, batch_size)
-        return self._fit(BatchWork((x, y, weights), lead or (1,), options), report)
+        kind = MaskedWork if masked else BatchWork
+        return self._fit(kind((x, y, weights), lead or (1,), options), report)
 
     def fit_groups(
         self,

@@ -192,7 +192,7 @@ def fold(precise: bool) -> Launch:
 
 def solve(shape: Shape, shared_bytes: int) -> tuple[Launch, bool]:
     """Sums of chunks to answers, and whether what it works with is too large for shared memory."""
-    team = 32 if shape.k <= _WIDEST_WARP else SOLVE
+    team = 8 if shape.k < 8 else 16 if shape.k < 16 else 32 if shape.k <= _WIDEST_WARP else SOLVE
     kernel = Kernel("solve", (("team", team),))
     needed = _bytes(SOLVE // team * shape.room)
     spills = needed + 1024 > shared_bytes

@@ -78,12 +78,12 @@ class Slices:
     @property
     def sent(self) -> bool:
         """Whether they are in host memory."""
-        return isinstance(self.tables[0], np.ndarray)
+        return isinstance(self.tables[1], np.ndarray)
 
     @property
     def rows(self) -> int:
         """Numbers that are sent for one."""
-        tables = [table for table in self.tables if table is not None and not _in_common(table)]
+        tables = [table for table in self.tables if table is not None and not in_common(table)]
         return sum(math.prod(table.shape[1:]) for table in tables) if self.sent else 0
 
     def numbers(self, shape: Shape) -> int:
@@ -211,12 +211,12 @@ def _sent(table: Any, dtype: np.dtype, link: Link) -> Any:
     """Rows of the host on the device; what all regressions have in common goes over once."""
     if table is None:
         return None
-    one = _in_common(table)
+    one = in_common(table)
     found = link.send(Beside(table[:1] if one else table, dtype))
     return np.broadcast_to(found, table.shape) if one else found
 
 
-def _in_common(table: Any) -> bool:
+def in_common(table: Any) -> bool:
     """Whether all regressions have the same rows."""
     return len(table) > 1 and table.strides[0] == 0
 
@@ -231,6 +231,8 @@ def _ready(table: Any, dtype: np.dtype) -> Any:
     """Table on the device, of the dtype that the kernels take, at strides of whole numbers."""
     if table is None:
         return None
+    if in_common(table) and table.dtype != dtype:
+        return np.broadcast_to(table[:1].astype(dtype), table.shape)
     if table.dtype != dtype:
         return table.astype(dtype)
     if any(step % dtype.itemsize for step in table.strides) or table.data.ptr % dtype.itemsize:
@@ -281,5 +283,16 @@ def too_large(shape: Shape, number: int) -> DeviceError:
         f"one regression of {shape.n:,} rows and {shape.columns:,} columns, which the free memory "
         f"of cuda:{number} does not hold",
         "regressions that it holds",
+        'use device="cpu", or free memory of the device',
+    )
+
+
+def no_room_for_design(shape: Shape, number: int) -> DeviceError:
+    """Error of a device whose memory does not hold the design that responses share."""
+    return DeviceError(
+        "device",
+        f"a design of {shape.n:,} rows and {shape.k:,} columns, which the free memory of "
+        f"cuda:{number} does not hold",
+        "a design that it holds",
         'use device="cpu", or free memory of the device',
     )

@@ -16,13 +16,19 @@ from gpuols.engines.batches import start
 from gpuols.engines.design import Design
 from gpuols.engines.launches import Shape
 from gpuols.engines.link import Link
-from gpuols.engines.lots import affordable, all_ready, real_of, steps, too_large
+from gpuols.engines.lots import (
+    affordable,
+    all_ready,
+    no_room_for_design,
+    real_of,
+    steps,
+    too_large,
+)
 from gpuols.engines.outputs import Outputs, as_slice
 from gpuols.engines.premise import Premise
 from gpuols.engines.solution import Solution
 from gpuols.engines.sources import Beside
 from gpuols.engines.transfer import to_host
-from gpuols.errors import DeviceError
 from gpuols.moments import Moments
 
 
@@ -101,13 +107,7 @@ class ResponseWork:
         try:
             own = self._brought()
         except device.OutOfMemory as error:
-            raise DeviceError(
-                "device",
-                f"a design of {self.shape.n:,} rows and {self.shape.k:,} columns, which the free "
-                f"memory of cuda:{number} does not hold",
-                "a design that it holds",
-                'use device="cpu", or free memory of the device',
-            ) from error
+            raise no_room_for_design(self.shape, number) from error
         first = part.start
         step = self.batch_size or self._affordable(outputs.on_host, link)
         while first < part.stop:

@@ -115,8 +115,8 @@ class BatchWork:
     def answer(self, number: int, outputs: Outputs, link: Link, part: slice) -> None:
         """Answer a range of them on a device."""
         x, y, weights = self.tables
-        tables = [_spread(x, self.lead, 2), _spread(y, self.lead, 2)]
-        tables.append(None if weights is None else _spread(weights, self.lead, 1))
+        tables = [spread(x, self.lead, 2), spread(y, self.lead, 2)]
+        tables.append(None if weights is None else spread(weights, self.lead, 1))
         options = self.options
         batch = Batch(number, options.shape, options.tol, outputs, link)
         for places, rows in lines(tables, self.lead, part):
@@ -181,8 +181,8 @@ class GroupWork:
         answer_pieces(self.tables, grouping, part, shape, number, link, answer_piece)
 
 
-def _spread(table: Any, lead: tuple[int, ...], inner: int) -> Any:
-    """Table with all leading axes."""
+def spread(table: Any, lead: tuple[int, ...], inner: int) -> Any:
+    """Table with all leading axes L, its last `inner` axes behind them."""
     shape = (*lead, *table.shape[table.ndim - inner :])
     return table if table.shape == shape else np.broadcast_to(table, shape)
 

@@ -5,8 +5,8 @@ X with no batch (leading axes of length 1 at most) and y with many responses is 
 the same. Everything else is a batch; y (n,) alone, or one row, is a batch of one.
 
 Weights, missing rows or penalties of each response's own leave nothing to factor once, but the
-first moments still come from one reading of X (`moments_masked`). That is the same batch
-otherwise: tables of B regressions, of one response each.
+first moments still come from one reading of X (`moments_masked`, or `masked` of `fit_batch`). That
+is the same batch otherwise: tables of B regressions, of one response each.
 """
 
 import math
@@ -101,6 +101,7 @@ def answer(rows: Rows, job: Job) -> Answer:
         assert at_once is not None
         penalties = np.zeros(count) if ridge is None else ridge
         settings = {"tol": job.options.tol, "batch_size": size, "report": report, **kind}
+        settings["masked"] = _is_masked(rows, apart)
         moments, solution, calls = at_once(
             rows.x, rows.y, rows.weights, rows.lead, penalties, **settings
         )

@@ -32,7 +32,8 @@ class Variant(NamedTuple):
     wanted: tuple[Mapping[int, str], ...] = ()
 
 
-_WANTED = dict.fromkeys(("fit_batch", "gram", "panel", "responses"), (TENSOR_CORES,))
+_WITH_TENSOR_CORES = "fit_batch", "gram", "masked", "panel", "responses"
+_WANTED = dict.fromkeys(_WITH_TENSOR_CORES, (TENSOR_CORES,))
 
 
 def variants() -> list[Variant]:
