@@ -4,8 +4,8 @@ Except with solver="cholesky" that is done in double-double, which costs next to
 the responses, so that rank and the variances are settled for all of them. The responses are
 summed and solved in double, and those that the error bound rejects again in double-double, each
 for itself. Each range of responses is solved while its sums are in cache, on a device while they
-are in registers. Second looks are summed there, too; the design is the NumPy engine's work, and
-what it takes to solve from sums in double-double.
+are in registers. Second looks are summed there, too; the design is always the NumPy engine's work,
+and what it takes to solve from sums in double-double.
 """
 
 import math
@@ -77,7 +77,8 @@ def answer(rows: Rows, job: Job) -> Answer:
         columns.refined.moments.map(lambda a: np.broadcast_to(a[0], (m, *a.shape[1:]))),
     )
     solution = columns.solution and columns.solution.by_response()
-    return Answer(columns.moments.by_response(), solution, refined).reshape(rows.lead)
+    several = Answer(columns.moments.by_response(), solution, refined, columns.helped)
+    return several.reshape(rows.lead)
 
 
 def _as_columns(rows: Rows) -> Any:
@@ -113,12 +114,12 @@ class _Columns:
         options, every = self.job.options, np.arange(self.y.shape[1])
         report = plan.reporter(options.progress)
         if self.only_closely:
-            return Answer(*self._read(self.design, every, report))
+            return Answer(*self._read(self.design, every, report), helped=True)
         moments, solution, calls = self._read_plainly(every, report)
         # On a device this waits until nobody reads the rows any more: they may be freed then.
         number = int(calls[0])
         if solution is None or options.solver == "cholesky":
-            return Answer(moments, solution)
+            return Answer(moments, solution, helped=True)
         again = np.zeros(0, np.int64)
         if number:
             again = to_host(np.flatnonzero(rejected(moments, solution, options.tol)))
@@ -130,7 +131,8 @@ class _Columns:
             where, there = to_place(again, place), partial(to_place, place=place)
             moments.store_responses(where, closer.map(there))
             solution.store_responses(where, better.map(there))
-        return Answer(moments, solution, Refined(np.zeros(1, np.int64), self.design.reshape((1,))))
+        refined = Refined(np.zeros(1, np.int64), self.design.reshape((1,)))
+        return Answer(moments, solution, refined, helped=True)
 
     def _read_plainly(
         self, every: NDArray[np.int64], report: plan.Report | None
