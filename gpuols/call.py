@@ -134,9 +134,8 @@ def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None
 
 
 def _engine_of(answer: Answer, job: Job) -> str:
-    """What ran: of answers in double-double some are the CPU's work."""
-    closely = answer.refined is not None or job.options.solver == "accurate"
-    if job.engine.fit_batch is None or not closely:
+    """What ran: a device's work may leave something to the CPU."""
+    if job.engine.fit_batch is None or not answer.helped:
         return job.engine.NAME
     return f"{job.engine.NAME}+{cpu.NAME}"
 
@@ -162,4 +161,4 @@ def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
         terms=rows.terms,
         responses=rows.responses,
     )
-    return Answer(named, answer.solution, answer.refined)
+    return replace(answer, moments=named)

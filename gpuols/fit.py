@@ -74,9 +74,10 @@ def fit(
         device where the time for copies and work, by rates measured there once, is expected to be
         clearly less. "cpu", "cpu:numpy"; "cuda", "cuda:1": data in host memory is copied over, and
         the results are copied back; "cuda:all": the same with every device that CUDA shows, a
-        share each, while data on a device is fitted there. What the error bound rejects is looked
-        at again where it was, or, beyond 64 columns and for responses on one design, on the CPU.
-        `Result.engine` says what ran. An engine that can't be had raises, saying why.
+        share each, while data on a device is fitted there. What the error bound rejects is summed
+        again where it was, and solved there but beyond 64 columns and for responses on one design.
+        `Result.engine` says what ran: "cuda:0+cpu:numpy" where the CPU solved, or summed, a part.
+        An engine that can't be had raises, saying why.
     batch_size : int, optional
         Regressions worked on together, instead of what a memory budget of 256 MiB allows.
     progress : bool or callable

@@ -63,7 +63,7 @@ def test_late_streams_find_no_wait_missing(on, monkeypatch):
     for options in ({}, {"weights": weights, "missing": "drop"}):
         monkeypatch.undo()
         found = both_ways(monkeypatch, lambda: gpuols.fit(X, y, device="cuda", **options))  # noqa: B023
-        assert found.engine == "cuda:0+cpu:numpy"
+        assert found.solved_precisely.any()
     monkeypatch.undo()
     # Answers that are more than the rows, and long regressions in several chunks of rows.
     few = X[:, :5, :2].copy(), y[:, :5].copy()

@@ -119,6 +119,57 @@ def test_what_is_left_to_the_cpu_is_told_and_answered_there():
         np.testing.assert_array_equal(found.status, expected.status)
 
 
+def near(x, y):
+    x[1, :, 1] = x[1, :, 0] + 1e-7 * x[1, :, 1]
+
+
+def redundant(x, y):
+    x[1, :, 1] = x[1, :, 0]
+
+
+def exact(x, y):
+    y[1] = x[1].sum(axis=-1, keepdims=True)
+
+
+def tiny(x, y):
+    y[1] *= 1e-200
+
+
+HELPED = [
+    (near, 3, {}, False),
+    (redundant, 3, {}, False),
+    (redundant, 3, {"singular": "min_norm"}, True),
+    (redundant, 3, {"singular": "nan"}, False),
+    (exact, 3, {}, True),
+    (exact, 3, {"ridge": 1.0}, False),
+    (tiny, 3, {}, True),
+    (near, 65, {}, True),
+]
+
+
+@in_order
+@pytest.mark.parametrize(("trouble", "k", "options", "helped"), HELPED)
+def test_a_result_says_whether_the_cpu_helped(trouble, k, options, helped):
+    x, y = np.random.default_rng(0).normal(size=(3, 70, k)), np.ones((3, 70, 1))
+    y += np.random.default_rng(1).normal(size=y.shape)
+    trouble(x, y)
+    keys = np.repeat(np.arange(3), 70)
+    for solver in ("auto", "accurate"):
+        settings = {**options, "solver": solver, "device": "cuda"}
+        batch = gpuols.fit(x, y, **settings)
+        groups = gpuols.fit_groups(x.reshape(-1, k), y.reshape(-1, 1), keys, **settings)
+        for found in (batch, groups):
+            assert found.engine == ("cuda:0+cpu:numpy" if helped else "cuda:0")
+
+
+@in_order
+def test_designs_that_responses_share_are_factored_by_the_cpu():
+    x, y = (a[:1] for a in rows(40, 3, 9)[:2])
+    for solver in ("auto", "accurate", "cholesky"):
+        assert gpuols.fit(x[0], y[0], device="cuda", solver=solver).engine == "cuda:0+cpu:numpy"
+        assert gpuols.fit(x, y[0].T, device="cuda", solver=solver).engine == "cuda:0+cpu:numpy"
+
+
 @in_order
 def test_numbers_that_are_not_finite_are_known():
     x, y, _ = rows(20, 3, 2, count=6)

@@ -343,6 +343,13 @@ def test_joint_test_does_not_depend_on_units(factors):
     close(result.f_test(R).statistic, result.fvalue)
 
 
+def test_many_rows_without_columns():
+    y = np.random.default_rng(0).normal(size=(5000, 2))
+    for solver in ("auto", "accurate"):
+        found = gpuols.fit(np.zeros((5000, 0)), y, add_intercept=True, solver=solver)
+        np.testing.assert_allclose(found.params, [y.mean(axis=0)], rtol=1e-12)
+
+
 def test_predictions_at_rows_shared_by_a_batch():
     X, y, _ = gauss(30, 3, (4,))(np.random.default_rng(15))
     result = gpuols.fit(frozen(X), frozen(y), add_intercept=True)

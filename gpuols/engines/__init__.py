@@ -27,9 +27,9 @@ class Engine(Protocol):
     fit_batch, fit_groups, fit_shared : callable or None
         Rows of a batch, of groups, or of responses on one design, to moments and answers at once,
         as those of `gpuols.engines.cuda.Cuda`; None where solving follows on summing.
-    reduce_batch, reduce_groups : callable or None
-        Rows of some of them to moments in double-double at once; None where `moments_batch` and
-        `moments_groups` form them chunk by chunk.
+    reduce_batch, reduce_groups, reduce_shared : callable or None
+        Rows of some of them to moments in double-double at once; None where `moments_batch`,
+        `moments_groups` and `moments_shared` form them chunk by chunk.
     """
 
     @property
@@ -55,6 +55,10 @@ class Engine(Protocol):
     @property
     def reduce_groups(self) -> Callable[..., Moments] | None:
         """Rows of groups to moments in double-double at once."""
+
+    @property
+    def reduce_shared(self) -> Callable[..., Moments] | None:
+        """Rows of responses on one design to moments in double-double at once."""
 
     def check_moments(self) -> None:
         """Raise a DeviceError if the engine does not solve moments."""

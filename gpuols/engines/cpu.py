@@ -44,6 +44,7 @@ __all__ = [
     "moments_shared",
     "reduce_batch",
     "reduce_groups",
+    "reduce_shared",
     "run",
     "solve",
     "unscaled_covariance",
@@ -54,7 +55,7 @@ NAME = "cpu:numpy"
 # Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
 fit_batch = fit_groups = fit_shared = None
 # They are summed so in double-double, too.
-reduce_batch = reduce_groups = None
+reduce_batch = reduce_groups = reduce_shared = None
 
 
 def check_moments() -> None:

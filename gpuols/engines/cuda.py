@@ -12,9 +12,9 @@ batch of their rows would have. Responses on one design are multiplied with its 
 with its factor, which the host has formed (responses.cu); where each has weights or missing rows of
 its own, with the products of its columns (masked.cu).
 
-Rows and residuals are summed in double-double here, too (`precision`), and most regressions solved
-from those sums (`verdicts`); what is left, and fits that residuals correct, is the NumPy engine's
-work.
+Rows and residuals are summed in double-double here, too (`precision`, `sharing`), and most
+regressions solved from those sums (`verdicts`); what is left, designs that responses share, and
+fits that residuals correct are the NumPy engine's work.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines import cpu, device, precision
+from gpuols.engines import cpu, device, precision, sharing
 from gpuols.engines.design import Design
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.link import between
@@ -247,6 +247,11 @@ class Cuda:
         """Moments in double-double of some groups of a table, as `precision.sum_groups`."""
         with device.on(self.number):
             return precision.sum_groups(self.number, *rows, **options)
+
+    def reduce_shared(self, *rows: Any, **options: Any) -> Moments:
+        """Moments in double-double of some responses on a design, as `sharing.sum_shared`."""
+        with device.on(self.number):
+            return sharing.sum_shared(self.number, *rows, **options)
 
     def _room(self, entries: tuple[int, int, int], count: int, on_host: bool) -> Outputs:
         try:

@@ -32,7 +32,7 @@ def cut(a: Array, fill: Any) -> Array:
         whole[:rows], whole[rows:] = a[0], fill
     else:
         whole = a[0]
-    return whole.reshape(-1, PIECE, *whole.shape[1:])
+    return whole.reshape(len(whole) // PIECE, PIECE, *whole.shape[1:])
 
 
 def load(z: Array, w: Array | None, anchor: Array, lanes: int) -> tuple[Split, Split, Array | None]:

@@ -79,6 +79,16 @@ def pick(tables: Sequence[Any], index: Any, shape: Shape) -> list[Any]:
     return all_ready(own, shape)
 
 
+def pick_columns(table: Any, columns: NDArray[np.int64], shape: Shape) -> Any:
+    """Columns (n, c) of a table (n, m), on the device, given by number; as `pick`."""
+    index: Any = columns
+    if len(columns) and (np.diff(columns) == 1).all():
+        index = slice(int(columns[0]), int(columns[-1]) + 1)
+    on_host = place_of(table) == CPU
+    own = device.upload(table[:, index]) if on_host else table[:, _there(index)]
+    return all_ready((None, own, None), shape)[1]
+
+
 def _there(index: Any) -> Any:
     """The same index, with its numbers on the device."""
     if isinstance(index, tuple):

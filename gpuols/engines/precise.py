@@ -62,10 +62,10 @@ def sum_precise(
     for part in ranges(len(places), step):
         rows = _Rows(x, y, weights, places[part], drop)
         found = rows.reduce(rows.anchors(centered), centered)
-        again = np.flatnonzero(_far(found).any(axis=-1))
+        again = np.flatnonzero(far(found).any(axis=-1))
         if len(again):
             rows = _Rows(x, y, weights, places[part][again], drop)
-            found.store(again, rows.reduce(_mean(found[again]), centered))
+            found.store(again, rows.reduce(rounded_mean(found[again]), centered))
         out.store(part, found)
     return out
 
@@ -90,9 +90,9 @@ def sum_shared_precise(
 
     for part in ranges(m, max(1, _together(n, 1, weights is not None) - k)):
         found = reduce(y[:, part])
-        again = np.flatnonzero(_far(found)[k:])
+        again = np.flatnonzero(far(found)[k:])
         if len(again):
-            near = _mean(found.take_responses(again))
+            near = rounded_mean(found.take_responses(again))
             found.store_responses(again, reduce(y[:, part][:, again], near))
         out.store_responses(part, found)
     return out
@@ -125,14 +125,14 @@ def sum_shared_residuals(
     return out
 
 
-def _far(moments: Moments) -> NDArray[np.bool_]:
+def far(moments: Moments) -> NDArray[np.bool_]:
     """Which columns and responses, L+(q,), have an anchor far from their mean."""
     own = np.diagonal(moments.sxx, axis1=-2, axis2=-1)
     about_mean = np.concatenate([own, moments.syy], axis=-1)
     return np.asarray(moments.centered & (moments.raw > _FAR * about_mean))
 
 
-def _mean(moments: Moments) -> Array:
+def rounded_mean(moments: Moments) -> Array:
     """Means of the columns and responses, rounded once, L+(q,)."""
     assert moments.units is not None
     return np.asarray(np.ldexp(np.sum(moments.means[::-1], axis=0), moments.units[..., :-1]))

@@ -16,20 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device, launches
-from gpuols.engines.batches import fold, mask_rows, start
 from gpuols.engines.dealing import lanes_of
 from gpuols.engines.excerpts import index_of, pick, rows_of
 from gpuols.engines.fitted import Looks
 from gpuols.engines.launches import Shape
-from gpuols.engines.lots import Lot, Slices, Stretches, affordable, shape_of, steps, too_large
-from gpuols.engines.outputs import moments_from
-from gpuols.engines.residuals import Model
+from gpuols.engines.lots import Lot, Slices, Stretches, affordable, shape_of, too_large
+from gpuols.engines.passes import Passes
 from gpuols.engines.transfer import to_host
 from gpuols.engines.verdicts import EXTREME, Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
-from gpuols.sums import Low
 
 Tables = tuple[Any, Any, Any]
 
@@ -89,7 +86,7 @@ def sum_batch(
         looks, lengths = [look[span] for look in fitted], np.full(lot.count, shape.n)
         out.store(span, _sum_lot(shape, lot, looks, lengths, rows, asked and asked.of(span)))
 
-    _in_parts(len(places), batch_size or _step(shape, shape.n), work, shape, number)
+    in_parts(len(places), batch_size or _step(shape, shape.n), work, shape, number)
     return out
 
 
@@ -173,7 +170,7 @@ def _sum_alike(
         out.store(span, _sum_lot(shape, lot, looks, counts, rows_at, asked and asked.of(span)))
 
     average = int(lengths.sum()) // max(len(groups), 1) + 1
-    _in_parts(len(groups), batch_size or _step(shape, average), work, shape, number)
+    in_parts(len(groups), batch_size or _step(shape, average), work, shape, number)
     return out
 
 
@@ -181,7 +178,7 @@ def _room(shape: Shape, count: int) -> Moments:
     return Moments.empty(count, shape.k, shape.m, centered=shape.centered, precise=True)
 
 
-def _in_parts(
+def in_parts(
     count: int, step: int, work: Callable[[slice], None], shape: Shape, number: int
 ) -> None:
     """Work through ranges of regressions; shorter ones where memory runs out."""
@@ -216,40 +213,16 @@ def _sum_lot(
     asked: Verdicts | None,
 ) -> Moments:
     """Moments of a lot whose regressions have so many rows; those that need units on the host."""
-    count = lot.count
-    weights, where = mask_rows(shape, lot)
-    rows = [*lot.tables, weights, *steps(weights, 2), where, np.int64(count), lot.spans, lot.order]
-    chunks, items = [lot.owners, lot.starts], np.int64(lot.chunks)
-    centered, k, m = np.int32(shape.centered), np.int32(shape.k), np.int32(shape.m)
-    sizes = k, m, np.int64(shape.n), np.int64(count)
-    finding = device.zeros((count,), np.int8)
-    residuals = firsts = None
     if fitted:
-        anchors = device.upload(fitted[0].anchor)
-        firsts = device.upload(np.cumsum(lengths) - lengths)
-        residuals = device.empty((int(lengths.sum()), shape.m, 2), np.float64)
-        given = [*rows, *chunks, anchors, device.upload(_fits(fitted)), firsts, *sizes, items]
-        start(launches.residuals(shape), lot.chunks, [*given, residuals])
+        passes = Passes.of_residuals(shape, lot, fitted, lengths)
     else:
-        anchors = device.empty((count, shape.columns), np.float64)
-        tasks = count * shape.columns
-        start(launches.anchors(shape), tasks, [*rows, centered, *sizes, anchors])
-    sums = device.zeros((lot.chunks, shape.precise_sums), np.float64)
-    moments = device.empty((2, shape.moments, count), np.float64)
-    for again in (False, True) if shape.centered and not fitted else (False,):
-        given = [*rows, *chunks, anchors, residuals, firsts, finding if again else None]
-        given += [np.int32(lanes_of(shape.n)), *sizes, items, sums]
-        for launch, each in launches.precise_sums(shape):
-            start(launch, lot.chunks * each, given)
-        fold(shape, lot, sums, precise=True, finding=finding if again else None)
-        kind = [np.int32(again), centered, k, m, np.int64(shape.chunks), np.int64(count)]
-        given = [sums, lot.starts, *kind, anchors, finding, moments, np.int64(count)]
-        start(launches.settle(), count, given)
-    answers = None if asked is None else asked.find(shape, sums, lot.starts, finding)
-    found, marks = _moments(shape, device.download(moments)), device.download(finding)
+        passes = Passes.of_responses(shape, lot)
+    passes.total()
+    finding = passes.finding
+    answers = None if asked is None else asked.find(shape, passes.sums, lot.starts, finding)
+    found, marks = passes.found(), device.download(finding)
     extreme = (marks & EXTREME) != 0
     if fitted:
-        found.anchor[:, shape.k :] = 0.0
         assert fitted[0].units is not None
         extreme = fitted[0].units.any(axis=1)
     for i in np.flatnonzero(extreme).tolist():
@@ -257,24 +230,6 @@ def _sum_lot(
     if asked is not None:
         asked.store(shape, answers, marks)
     return found
-
-
-def _moments(shape: Shape, numbers: NDArray[np.float64]) -> Moments:
-    """Moments, L = (b,), of what kernels have written, (2, moments, b)."""
-    high, low = (moments_from(part, shape) for part in numbers)
-    lows = Low(sumw=low.sumw, mean=low.mean, sxx=low.sxx, sxy=low.sxy, syy=low.syy)
-    units = np.zeros((numbers.shape[2], shape.columns + 1), np.int32)
-    return replace(high, low=lows, units=units, precise=True)
-
-
-def _fits(looks: Looks) -> NDArray[np.float64]:
-    """Fits (b, m, 3 + 2k) as kernels/residuals.cu reads them."""
-    with np.errstate(all="ignore"):
-        model = Model.of(looks)
-    slopes = np.stack(model.slopes, axis=1).reshape(-1, *model.level[0].shape)
-    return np.ascontiguousarray(
-        np.concatenate([[*model.level, model.intercept], slopes]).transpose(2, 1, 0)
-    )
 
 
 def _sum_on_host(shape: Shape, rows: Sequence[Any], looks: Looks, i: int, out: Moments) -> None:

@@ -76,16 +76,19 @@ class Answer:
         None where only moments are wanted.
     refined : Refined or None
         Of the designs that had a second look.
+    helped : bool
+        Whether the NumPy engine summed or solved something of it, whatever engine was asked for.
     """
 
     moments: Moments
     solution: Solution | None
     refined: Refined | None = None
+    helped: bool = False
 
     def reshape(self, lead: tuple[int, ...]) -> "Answer":
         """The same with another shape of the batch."""
         solution = self.solution and self.solution.reshape(lead)
-        return Answer(self.moments.reshape(lead), solution, self.refined)
+        return replace(self, moments=self.moments.reshape(lead), solution=solution)
 
 
 class Tasks(Protocol):
@@ -138,7 +141,8 @@ def answer_each(
     count = shape[0]
     report = plan.reporter(job.options.progress)
     if job.options.solver == "accurate":
-        return Answer(*_look_closely(job, shape, tasks, np.arange(count), report))
+        closer, better, helped = _look_closely(job, shape, tasks, np.arange(count), report)
+        return Answer(closer, better, helped=helped)
     if first is None:
         moments = _reduce(job, shape, tasks(), report)
         solution = answer_moments(job, moments)
@@ -156,14 +160,14 @@ def answer_each(
     places = to_host(np.flatnonzero(wanted))
     if not len(places):
         return Answer(moments, solution)
-    closer, better = _look_closely(job, shape, tasks, places)
+    closer, better, helped = _look_closely(job, shape, tasks, places)
     assert better is not None
     moments, solution = with_room_for(moments, solution, closer)
     place = place_of(solution.params)
     where, there = to_place(places, place), partial(to_place, place=place)
     moments.store(where, closer.map(there))
     solution.store(where, better.map(there))
-    return Answer(moments, solution, Refined(places, closer))
+    return Answer(moments, solution, Refined(places, closer), helped)
 
 
 def with_room_for(
@@ -181,12 +185,12 @@ def _look_closely(
     tasks: Tasks,
     places: NDArray[np.int64],
     report: plan.Report | None = None,
-) -> tuple[Moments, Solution | None]:
-    """Moments and answers in double-double of some regressions, L = (r,)."""
+) -> tuple[Moments, Solution | None, bool]:
+    """Moments and answers in double-double of some regressions, L = (r,), and `Answer.helped`."""
     shape = (len(places), *shape[1:])
     some = job.of(places)
     if some.ridge is None:
-        return _reduce(job, shape, tasks(places), report, precise=True), None
+        return _reduce(job, shape, tasks(places), report, precise=True), None, False
     p, tol = shape[1] + job.options.add_intercept, job.options.tol
     asked = Verdicts.empty(some.ridge, (p, shape[2]), tol, job.options.singular)
     moments = _reduce(job, shape, tasks(places, asked=asked), report, precise=True)
@@ -204,7 +208,7 @@ def _look_closely(
     again = np.flatnonzero(hidden(moments, solution, some.ridge, tol).any(axis=-1))
     for found, better in look_again(again, moments, look, solve, getitem, tol):
         solution.store(found, better)
-    return moments, solution
+    return moments, solution, len(again) > 0 or not asked.done.all()
 
 
 def _reduce(

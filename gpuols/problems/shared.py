@@ -4,10 +4,12 @@ Except with solver="cholesky" that is done in double-double, which costs next to
 the responses, so that rank and the variances are settled for all of them. The responses are
 summed and solved in double, and those that the error bound rejects again in double-double, each
 for itself. Each range of responses is solved while its sums are in cache, on a device while they
-are in registers; the design and second looks are the NumPy engine's work.
+are in registers. Second looks are summed there, too; the design is always the NumPy engine's work,
+and what it takes to solve from sums in double-double.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -75,7 +77,8 @@ def answer(rows: Rows, job: Job) -> Answer:
         columns.refined.moments.map(lambda a: np.broadcast_to(a[0], (m, *a.shape[1:]))),
     )
     solution = columns.solution and columns.solution.by_response()
-    return Answer(columns.moments.by_response(), solution, refined).reshape(rows.lead)
+    several = Answer(columns.moments.by_response(), solution, refined, columns.helped)
+    return several.reshape(rows.lead)
 
 
 def _as_columns(rows: Rows) -> Any:
@@ -111,12 +114,12 @@ class _Columns:
         options, every = self.job.options, np.arange(self.y.shape[1])
         report = plan.reporter(options.progress)
         if self.only_closely:
-            return Answer(*self._read(self.design, every, report))
+            return Answer(*self._read(self.design, every, report), helped=True)
         moments, solution, calls = self._read_plainly(every, report)
         # On a device this waits until nobody reads the rows any more: they may be freed then.
         number = int(calls[0])
         if solution is None or options.solver == "cholesky":
-            return Answer(moments, solution)
+            return Answer(moments, solution, helped=True)
         again = np.zeros(0, np.int64)
         if number:
             again = to_host(np.flatnonzero(rejected(moments, solution, options.tol)))
@@ -128,7 +131,8 @@ class _Columns:
             where, there = to_place(again, place), partial(to_place, place=place)
             moments.store_responses(where, closer.map(there))
             solution.store_responses(where, better.map(there))
-        return Answer(moments, solution, Refined(np.zeros(1, np.int64), self.design.reshape((1,))))
+        refined = Refined(np.zeros(1, np.int64), self.design.reshape((1,)))
+        return Answer(moments, solution, refined, helped=True)
 
     def _read_plainly(
         self, every: NDArray[np.int64], report: plan.Report | None
@@ -159,47 +163,96 @@ class _Columns:
         report: plan.Report | None = None,
     ) -> tuple[Moments, Solution | None]:
         """Moments and answers of some responses, in double-double where the design is."""
-        m, (n, k), job = len(columns), self.given[0].shape, self.job
+        units, job = design.units, self.job
+        if job.engine.reduce_shared is not None and units is not None and not units.any():
+            return self._read_at_once(job.engine.reduce_shared, columns, report)
         x, weights = self.table
-        moments = design.with_responses(m)
-        solution = None if job.ridge is None else Solution.empty_shared(k + design.centered, m)
+        moments = design.with_responses(len(columns))
+        solution = self._room(len(columns))
 
         def work(span: slice, space: Workspace) -> int:
-            part = job.engine.moments_shared(
-                x,
-                self.columns[_contiguous(columns, span)],
-                weights,
-                design,
-                precise=design.precise,
-                space=space,
-            )
+            def reduce(chosen: Any, fitted: Looks = ()) -> Moments:
+                return job.engine.moments_shared(
+                    x,
+                    self.columns[chosen],
+                    weights,
+                    design,
+                    precise=design.precise,
+                    fitted=fitted,
+                    space=space,
+                )
+
+            part = reduce(_contiguous(columns, span))
             moments.store_responses(span, part)
             if solution is not None and job.ridge is not None:
                 answers = job.solve(part, job.ridge, self.factored)
                 if design.precise:
-                    self._look_at_residuals(part, answers, columns[span], space)
+                    self._look_at_residuals(part, answers, columns[span], reduce)
                 solution.store_responses(span, answers)
             return int(span.stop - span.start)
 
-        spans = plan.column_chunks(
-            m, k=k, n=n, batch_size=job.options.batch_size, precise=design.precise
-        )
-        job.engine.run(spans, work, report, m)
+        spans = self._spans(len(columns), precise=design.precise)
+        job.engine.run(spans, work, report, len(columns))
         return moments, solution
 
+    def _read_at_once(
+        self,
+        sums: Callable[..., Moments],
+        columns: NDArray[np.int64],
+        report: plan.Report | None,
+    ) -> tuple[Moments, Solution | None]:
+        """The same in double-double, by an engine that sums many responses at once."""
+        x, weights = self.given
+        job, m, tables = self.job, len(columns), (x, self.y, weights)
+        reduce = partial(sums, tables, self.design, batch_size=job.options.batch_size)
+        moments, solution = reduce(columns), self._room(m)
+
+        def work(span: slice, _: Workspace) -> int:
+            if solution is not None and job.ridge is not None:
+                part = moments.take_responses(np.arange(span.start, span.stop))
+                solution.store_responses(span, job.solve(part, job.ridge, self.factored))
+            return int(span.stop - span.start)
+
+        spans = self._spans(m, precise=True)
+        job.engine.run(spans, work, report, m)
+        if solution is None:
+            return moments, None
+        for span in spans:
+            own = np.arange(span.start, span.stop)
+            part, answers = moments.take_responses(own), solution.take_responses(own)
+            self._look_at_residuals(
+                part, answers, columns[span], lambda some, looks: reduce(some, fitted=looks)
+            )
+            solution.store_responses(span, answers)
+        return moments, solution
+
+    def _room(self, m: int) -> Solution | None:
+        """Room for answers to so many responses, if they are wanted."""
+        if self.job.ridge is None:
+            return None
+        return Solution.empty_shared(self.design.k + self.design.centered, m)
+
+    def _spans(self, m: int, *, precise: bool) -> list[slice]:
+        """Ranges of so many responses to solve together."""
+        n, k = self.given[0].shape
+        return plan.column_chunks(
+            m, k=k, n=n, batch_size=self.job.options.batch_size, precise=precise
+        )
+
     def _look_at_residuals(
-        self, moments: Moments, answers: Solution, columns: NDArray[np.int64], space: Workspace
+        self,
+        moments: Moments,
+        answers: Solution,
+        columns: NDArray[np.int64],
+        sums: Callable[[NDArray[np.int64], Looks], Moments],
     ) -> None:
         """Replace answers whose residuals are less than rounding leaves of the responses."""
         job = self.job
         assert job.ridge is not None
-        ridge, tol, (x, weights) = job.ridge, job.options.tol, self.table
+        ridge, tol = job.ridge, job.options.tol
 
         def look(again: NDArray[np.int64], fitted: Looks) -> Moments:
-            own = self.columns[columns[again]]
-            return job.engine.moments_shared(
-                x, own, weights, self.design, precise=True, fitted=fitted, space=space
-            )
+            return sums(columns[again], fitted)
 
         def solve(_: NDArray[np.int64], fitted: Looks) -> Solution:
             return job.solve(fitted[0], ridge, self.factored, fitted[1:])
