@@ -9,8 +9,8 @@
 // A block of 4 warps takes one chunk of CHUNK rows, 64 responses and one panel of at most 8 TILES
 // columns of the table. A warp reads 16 responses straight from global memory; the table is formed
 // from X on its way into shared memory, STAGE rows at a time, while the stage before is multiplied.
-// A run of RUN rows goes into one accumulator, runs into a second: 128 + 32 additions at most. The
-// sums lie as those of `gram` for one response, so that `fold` and `solve` do the rest.
+// A run of RUN rows goes into one accumulator, runs into a second, in shared memory: 128 + 32 additions
+// at most. The sums lie as those of `gram` for one response, so that `fold` and `solve` do the rest.
 //
 // 0 times infinity is not 0. A row whose products are not finite is zero in the table, and a response
 // that has it is summed again by itself, as is one whose weights are so large that they could hide
@@ -23,11 +23,11 @@
 
 constexpr int THREADS = 128, EACH = 16, RESPONSES = EACH * THREADS / 32;
 constexpr int WIDTH = Panel<GPUOLS_TILES>::WIDTH;
-constexpr int STAGE = GPUOLS_TILES == 2 ? 16 : 8, STEPS = STAGE / 4;
+constexpr int STAGE = 16, STEPS = STAGE / 4;
 // Doubles from one staged row to the next: four rows of eight columns lie in different banks.
 constexpr int STRIDE = WIDTH + 4;
-// Products that a thread forms for one stage, and rows between them.
-constexpr int CARRIED = STAGE * WIDTH / THREADS, APART = THREADS / WIDTH;
+// Products that a thread forms for one stage, and rows between them; some threads may form none.
+constexpr int APART = THREADS / WIDTH, CARRIED = STAGE / APART;
 // From this weight on a sum over a chunk may reach 2^64, and an underflow of z z' count.
 constexpr double HEAVY = 4503599627370496.0;
 
@@ -73,23 +73,11 @@ struct Factor {
     }
 };
 
-// What a warp sums, as the lanes hold it.
-struct Sums {
-    Panel<GPUOLS_TILES> products;
-    double square[2] = {}, log_weight[2] = {};
+// What a thread keeps in shared memory: products, and of each of two responses the sum of squares and
+// that of logarithms of weights, and the anchor.
+constexpr int SQUARE = 4 * GPUOLS_TILES, LOG = SQUARE + 2, LEVEL = LOG + 2, KEPT = LEVEL + 2;
 
-    __device__ void take(Sums& other) {
-        products.add(other.products);
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            square[h] = __dadd_rn(square[h], other.square[h]);
-            log_weight[h] = __dadd_rn(log_weight[h], other.log_weight[h]);
-        }
-        other = Sums();
-    }
-};
-
-extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
+extern "C" __global__ void __launch_bounds__(128, 3)
     masked(const GPUOLS_REAL* x, long long x_row, long long x_column,           // (n, k)
            const GPUOLS_REAL* y, long long y_step, long long y_row,             // (B, n)
            const double* weights, long long weight_step, long long weight_row,  // (B, n) or null
@@ -101,16 +89,18 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
     ) {
     SHARED_ARRAY(double, staged, 2 * STAGE * STRIDE);
     SHARED_ARRAY(double, kind_of, 2 * STAGE);
+    SHARED_ARRAY(double, totals, THREADS * KEPT);
     const Layout at = {k, 1};
     const Columns columns = {k};
     const int lane = threadIdx.x % 32, gram = columns.gram();
+    double* const total = totals + threadIdx.x;  // entry e of a thread's own at THREADS e
 
     for (long long task = blockIdx.x; task < groups * chunks * panels; task += gridDim.x) {
         const int panel = int(task % panels), tile = each * panel;
         const int tiles = columns.tiles() - tile < each ? columns.tiles() - tile : each;
         const long long chunk = task / panels % chunks, start = chunk * CHUNK;
         const int length = n - start < CHUNK ? int(n - start) : CHUNK;
-        const long long ahead_of_warp = task / panels / chunks * RESPONSES + EACH * (threadIdx.x / 32);
+        const long long own_first = task / panels / chunks * RESPONSES + EACH * (threadIdx.x / 32);
         const double* const kind = kinds + start;
 
         const auto response = [&](long long b) -> Response<GPUOLS_REAL> {
@@ -119,30 +109,30 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
                     drop != 0};
         };
         const auto factor = [&](int i) -> Factor {
-            if (i == 0) return {nullptr, 0, 0.0};
+            if (i == 0) return {nullptr, x_row, 0.0};
             return {x + (i - 1) * x_column + start * x_row, x_row, anchors[i - 1]};
         };
 
         Response<GPUOLS_REAL> of[2];
-        double level[2];
         bool here[2], awkward[2] = {};
         int rows[2] = {};
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-            const long long b = ahead_of_warp + lane / 4 + 8 * h;
+            const long long b = own_first + lane / 4 + 8 * h;
             here[h] = b < count;
             of[h] = response(here[h] ? b : 0);
-            level[h] = here[h] && levels ? levels[b] : 0.0;
+            total[THREADS * (LEVEL + h)] = here[h] && levels ? levels[b] : 0.0;
         }
 
         // The column of the table that this thread forms.
         const int place = threadIdx.x % WIDTH;
-        const bool mine = place < 8 * tiles && columns.entry(8 * tile + place) >= 0;
+        const bool forms = threadIdx.x < WIDTH * APART;
+        const bool mine = forms && place < 8 * tiles && columns.entry(8 * tile + place) >= 0;
         int i = 0, j = 0;
         if (mine) columns.factors(8 * tile + place, i, j);
         const Factor left = factor(i), right = factor(j);
 
-        double carried[CARRIED], own_kind = ABSENT, weight[STEPS][2];
+        double carried[CARRIED], weight[STEPS][2];
         GPUOLS_REAL ahead[STEPS][2];
         const auto fetch_responses = [&](int first, int s) {
             const int row = first + 4 * s + lane % 4;
@@ -158,19 +148,27 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
             for (int e = 0; e < CARRIED; e++) {
                 const int row = first + threadIdx.x / WIDTH + e * APART;
                 carried[e] = 0.0;
-                if (mine && row < length && kind[row] == TAME)
-                    carried[e] = __dmul_rn(left(row), right(row));
+                if (!mine || row >= length) continue;
+                const double product = __dmul_rn(left(row), right(row));
+                if (kind[row] == TAME) carried[e] = product;
             }
-            const int row = first + threadIdx.x;
-            if (threadIdx.x < STAGE) own_kind = row < length ? kind[row] : ABSENT;
         };
-        const auto stage = [&](int side) {
+        const auto stage = [&](int side, int first) {
 #pragma unroll
-            for (int e = 0; e < CARRIED; e++)
+            for (int e = 0; e < CARRIED && forms; e++)
                 staged[(side * STAGE + threadIdx.x / WIDTH + e * APART) * STRIDE + place] = carried[e];
-            if (threadIdx.x < STAGE) kind_of[side * STAGE + threadIdx.x] = own_kind;
+            const int row = first + threadIdx.x;
+            if (threadIdx.x < STAGE)
+                kind_of[side * STAGE + threadIdx.x] = row < length ? kind[row] : ABSENT;
         };
-        Sums run, total;
+        Panel<GPUOLS_TILES> run;
+        double squares[2] = {};
+#pragma unroll
+        for (int e = 0; e < LEVEL; e++) total[THREADS * e] = 0.0;
+        const auto level = [&](int h) { return total[THREADS * (LEVEL + h)]; };
+        const auto add = [&](int e, double value) {
+            total[THREADS * e] = __dadd_rn(total[THREADS * e], value);
+        };
         // Multiplies a stage, while the responses of the next, from row `next` on, are on their way.
         const auto multiply_stage = [&](int side, int next) {
 #pragma unroll
@@ -182,14 +180,13 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
                 for (int h = 0; h < 2; h++) {
                     const bool counts = of[h].counts(own, weight[s][h], ahead[s][h]);
                     w[h] = counts ? weight[s][h] : 0.0;
-                    const double u = counts ? __dsub_rn(widened(ahead[s][h]), level[h]) : 0.0;
+                    const double u = counts ? __dsub_rn(widened(ahead[s][h]), level(h)) : 0.0;
                     wu[h] = __dmul_rn(w[h], u);
                     awkward[h] = awkward[h] || (counts && (own == WILD || !(w[h] < HEAVY)));
-                    run.square[h] = __fma_rn(wu[h], u, run.square[h]);
+                    squares[h] = __fma_rn(wu[h], u, squares[h]);
                     if (!(w[h] > 0.0)) continue;
                     rows[h]++;
-                    if (weights && panel == 0)
-                        run.log_weight[h] = __dadd_rn(run.log_weight[h], log(w[h]));
+                    if (weights && panel == 0) add(LOG + h, log(w[h]));
                 }
                 fetch_responses(next, s);
 #pragma unroll
@@ -197,7 +194,7 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
                     if (t >= tiles) break;
                     const bool own_gram = tile + t < gram;
                     const double both[2] = {own_gram ? w[0] : wu[0], own_gram ? w[1] : wu[1]};
-                    mma_f64_16x8x4(run.products.value[t], both, staged[row * STRIDE + 8 * t + lane / 4]);
+                    mma_f64_16x8x4(run.value[t], both, staged[row * STRIDE + 8 * t + lane / 4]);
                 }
             }
         };
@@ -205,14 +202,24 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
 #pragma unroll
         for (int s = 0; s < STEPS; s++) fetch_responses(0, s);
         form_columns(0);
-        stage(0);
+        stage(0, 0);
         __syncthreads();
         for (int first = 0, side = 0; first < length; first += STAGE, side ^= 1) {
             const bool more = first + STAGE < length;
             if (more) form_columns(first + STAGE);
-            multiply_stage(side, first + STAGE);
-            if (more) stage(side ^ 1);
-            if (!more || (first + STAGE) % RUN == 0) total.take(run);
+            // A warp may have no responses.
+            if (__ballot_sync(FULL_WARP, here[0])) multiply_stage(side, first + STAGE);
+            if (more) stage(side ^ 1, first + STAGE);
+            if (!more || (first + STAGE) % RUN == 0) {
+#pragma unroll
+                for (int e = 0; e < SQUARE; e++) add(e, run.value[e / 4][e % 4]);
+#pragma unroll
+                for (int h = 0; h < 2; h++) {
+                    add(SQUARE + h, squares[h]);
+                    squares[h] = 0.0;
+                }
+                run = Panel<GPUOLS_TILES>();
+            }
             __syncthreads();
         }
 
@@ -235,17 +242,17 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
         for (int h = 0; h < 2; h++) {
             const unsigned found = __ballot_sync(FULL_WARP, awkward[h]);
             awkward[h] = found >> (lane & ~3) & 15;
-            const long long b = ahead_of_warp + lane / 4 + 8 * h;
+            const long long b = own_first + lane / 4 + 8 * h;
             double* const v = sums + (b * chunks + chunk) * at.size();
-            total.square[h] = warp_sum<4>(total.square[h]);
-            total.log_weight[h] = warp_sum<4>(total.log_weight[h]);
+            const double square = warp_sum<4>(total[THREADS * (SQUARE + h)]);
+            const double log_weight = warp_sum<4>(total[THREADS * (LOG + h)]);
             const double counted = warp_sum<4>(double(rows[h]));
             if (here[h] && panel == 0) {
-                for (int c = lane % 4; c <= k; c += 4) v[at.anchor(c)] = c < k ? anchors[c] : level[h];
+                for (int c = lane % 4; c <= k; c += 4) v[at.anchor(c)] = c < k ? anchors[c] : level(h);
                 if (lane % 4 == 0) {
                     v[ROWS] = counted;
-                    v[LOG_WEIGHT] = total.log_weight[h];
-                    v[at.product(k, k)] = total.square[h];
+                    v[LOG_WEIGHT] = log_weight;
+                    v[at.product(k, k)] = square;
                 }
             }
 #pragma unroll
@@ -254,12 +261,12 @@ extern "C" __global__ void __launch_bounds__(128, GPUOLS_TILES == 8 ? 2 : 3)
                 for (int e = 0; e < 2; e++) {
                     const int entry = columns.entry(8 * (tile + t) + 2 * (lane % 4) + e);
                     if (t < tiles && here[h] && !awkward[h] && entry >= 0)
-                        v[entry] = total.products.value[t][2 * h + e];
+                        v[entry] = total[THREADS * (4 * t + 2 * h + e)];
                 }
             // Those whose first of four lanes has a bit.
             unsigned left = __ballot_sync(FULL_WARP, awkward[h] && lane % 4 == 0);
             for (; left; left &= left - 1) {
-                const long long one = ahead_of_warp + (__ffs(left) - 1) / 4 + 8 * h;
+                const long long one = own_first + (__ffs(left) - 1) / 4 + 8 * h;
                 for (int place = 8 * tile; place < 8 * (tile + tiles); place++) {
                     const int entry = columns.entry(place);
                     if (entry < 0) continue;

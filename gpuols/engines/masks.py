@@ -22,7 +22,7 @@ from gpuols.engines.work import BatchWork, spread
 
 _TILE = 8  # columns
 _TEAM = 8  # lanes that look for a response's anchors, as in kernels/marks.cu
-_WIDTHS = 2, 4, 8  # of a panel, in tiles
+_WIDTHS = 2, 4, 6  # of a panel, in tiles
 _BLOCK = launches.MASK
 
 
