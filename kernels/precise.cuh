@@ -210,7 +210,8 @@ __device__ __forceinline__ Design examine(const Regression& own, Kept kept, doub
     double length = 0.0, freed = 0.0, leverage = 0.0;
 #pragma unroll 1
     for (int j = 0; j < k; j++) {
-        const double scale = room.scale[j], penalty = scaled(own.ridge, scale);
+        const double scale = room.scale[j];
+        const double penalty = own.ridge > 0.0 ? scaled(own.ridge, scale) : 0.0;
         const double half = room.half.high[j], spread = room.spread[j], mean = own.v.high[own.at.mean(j)];
         const double steepest = __longlong_as_double((1023LL + STEEPEST) << 52);
         design.sound = design.sound && is_finite(mean) && own.raw(j) == own.raw(j);

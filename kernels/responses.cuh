@@ -38,11 +38,6 @@ __device__ __forceinline__ double largest(double value) {
     return fmax(value, __shfl_xor_sync(FULL_WARP, value, 2));
 }
 
-// Logarithm of error over size; a size of zero is known to be.
-__device__ __forceinline__ double beside(double error, double size) {
-    return size == -infinite() ? size : sane(error - size);
-}
-
 // What a lane adds up of its two responses over its columns, and then all four lanes of each.
 struct Fit {
     double explained[2] = {}, level[2] = {}, shrunk[2] = {}, size[2] = {}, error[2] = {};

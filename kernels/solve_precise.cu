@@ -1,5 +1,5 @@
 // solve_precise: moments in double-double, where `settle` leaves them, to answers, a team of
-// GPUOLS_TEAM threads a regression: gpuols.engines.answers and trust, to the bit.
+// GPUOLS_TEAM threads a regression.
 //
 // L⁻¹ X'y takes the place of X'y. Those that had to be divided by powers of two first are left out;
 // where a column is redundant, that is noted.
@@ -10,23 +10,27 @@
 #include "answers.cuh"
 #include "dealing.cuh"
 #include "precise.cuh"
+#include "verdict.cuh"
 
 constexpr int THREADS = 128, TEAMS = THREADS / GPUOLS_TEAM;
-// Error of the inverse up to which what can't be told from zero is zero.
-constexpr double CLEAR = 1e-10;
-// A sum of squared residuals that is too small to be seen, though the fit is not exact.
-constexpr double NOTHING = 2.2250738585072014e-308;
 
-// What is asked of all regressions.
-struct Wanted {
-    double tol;
-    bool whole;  // whether a coefficient is given only where all are
+// Redundant columns are dropped: they have no coefficient.
+struct Dropped {
+    bool whole;  // whether there is one only where all have one
+
+    __device__ bool gives(const Design& design, int j, int k) const {
+        return is_in(design.kept, j) && !(whole && design.slopes < k);
+    }
+    __device__ bool gives_intercept(const Design& design, int k) const {
+        return !(whole && design.slopes < k);
+    }
+    template <class Team>
+    __device__ void turn(const Room&, int, const Team&) const {}
+    template <class Value>
+    __device__ double error(const Value&, double, double, int) const {
+        return 0.0;
+    }
 };
-
-// A number, or zero where that can't be told.
-__device__ __forceinline__ double settled(double number, bool blank, double error) {
-    return blank && fabs(number) <= error ? 0.0 : number;
-}
 
 // L⁻¹ X'y of all responses in place of X'y.
 template <class Team>
@@ -45,97 +49,6 @@ __device__ __forceinline__ void substitute_responses(const Regression& own, Kept
         substitute(room.lower, room.right, k, team);
 #pragma unroll 1
         for (int j = team.lane; j < k; j += Team::SIZE) own.v.put(first + j, room.right[j]);
-    }
-}
-
-// Answers to response r.
-template <class Team>
-__device__ __forceinline__ void answer(const Regression& own, int r, const Design& design,
-                                       const Wanted& wanted, const Room& room, const Answers& out,
-                                       int k, const Team& team) {
-    const int first = own.at.product(k + r, 0);
-    team.sync();
-#pragma unroll 1
-    for (int j = team.lane; j < k; j += Team::SIZE) room.right.put(j, own.v[first + j]);
-    team.sync();
-#pragma unroll 1
-    for (int j = team.lane; j < k; j += Team::SIZE)
-        room.b.put(j, times_column(room.lower, j, room.right, k));
-    team.sync();
-
-    const double raw = own.raw(k + r), df = design.df;
-    Pair explained, shrunk, fitted;
-    double size = 0.0;
-#pragma unroll 1
-    for (int j = 0; j < k; j++) {
-        const Pair b = room.b[j], z = room.right[j];
-        const double scale = room.scale[j], square = __dmul_rn(b.high, b.high);
-        explained = add(explained, multiply(z, z));
-        shrunk = add(shrunk, multiply({scaled(own.ridge, scale), 0.0}, multiply(b, b)));
-        fitted = add(fitted, multiply(b, room.center[j]));
-        size = __dadd_rn(size, __dmul_rn(scaled(own.raw(j), scale), square));
-    }
-    size = __dadd_rn(size, raw);
-    const double step = __dmul_rn(design.gamma, __dsqrt_rn(__dmul_rn(design.leverage, size)));
-    const double above = __dadd_rn(step, __dmul_rn(design.gamma, __dsqrt_rn(raw)));
-    const double unseen = __dmul_rn(design.gamma, size);
-    double ssr = subtract(own.v[own.at.product(k + r, k + r)], add(explained, shrunk)).high;
-    const bool hidden = ssr <= unseen, few = df <= 0.0;
-    const bool exact = (hidden && (!design.penalised || size == 0.0)) || few;
-    ssr = exact ? 0.0 : hidden ? NOTHING : ssr;
-    const bool blank = exact && __dmul_rn(design.gamma, design.leverage) <= CLEAR;
-
-    const double spread = __dsqrt_rn(__ddiv_rn(ssr, df > 0.0 ? df : unknown()));
-    const double lost = ssr == 0.0 ? __dsqrt_rn(__ddiv_rn(__dmul_rn(2.0, unseen), df)) : 0.0;
-    double error = 0.0;
-    bool doubtful = false;
-    const auto look = [&](double number, double reach, double deviation, double by) {
-        const double se = __dmul_rn(deviation, spread);
-        error = fmax(error, relative(__dmul_rn(reach, by), number, se));
-        error = fmax(error, relative(__dmul_rn(deviation, lost), number, se));
-    };
-#pragma unroll 1
-    for (int j = 0; j < k; j++) {
-        const double reach = __dsqrt_rn(room.spread[j]);
-        const double b = settled(room.b.high[j], blank, __dmul_rn(reach, step));
-        look(b, reach, __dsqrt_rn(room.variance.high[j]), step);
-        doubtful = doubtful || (b == 0.0 && is_in(design.kept, j));
-    }
-    double intercept = 0.0;
-    if (own.centered) {
-        const double reach = __dsqrt_rn(design.reach);
-        intercept = subtract(own.mean(k + r), fitted).high;
-        intercept = settled(intercept, blank, __dmul_rn(reach, above));
-        look(intercept, reach, __dsqrt_rn(design.variance), above);
-        doubtful = doubtful || intercept == 0.0;
-    }
-    const double moved = __dmul_rn(2.0, __dmul_rn(step, __dsqrt_rn(shrunk.high)));
-    const double of_ssr = ssr == 0.0 ? 0.0 : __ddiv_rn(__dadd_rn(unseen, moved), ssr);
-    if (!(ssr == 0.0 && size == 0.0 && !design.penalised))
-        error = fmax(error, sane(__dmul_rn(0.5, __dadd_rn(design.of_variances, of_ssr))));
-    if (doubtful && lost > 0.0) error = infinite();
-    error = __dadd_rn(error, __dadd_rn(8.0 * UNIT, __dmul_rn(0.5 * k, UNIT)));
-
-    const bool finite = design.sound && is_finite(own.v.high[own.at.mean(k + r)]) && raw == raw;
-    const bool deficient = design.slopes < k, given = !(wanted.whole && deficient);
-    const bool known = finite && design.solved && !(df < 0.0) && own.rows() > 0.0;
-    const bool trusted = design.solved && error <= wanted.tol;
-    const int status = !finite     ? NONFINITE
-                       : few       ? TOO_FEW_ROWS
-                       : deficient ? RANK_DEFICIENT
-                       : trusted   ? OK
-                                   : UNTRUSTED;
-#pragma unroll 1
-    for (int j = team.lane; j < k; j += Team::SIZE) {
-        const double reach = __dmul_rn(__dsqrt_rn(room.spread[j]), step);
-        const double b = __dmul_rn(settled(room.b.high[j], blank, reach), room.scale[j]);
-        out.param(own.centered + j, r) = known && given && is_in(design.kept, j) ? b : unknown();
-    }
-    if (team.lane == 0) {
-        if (own.centered) out.param(0, r) = known && given ? intercept : unknown();
-        out.ssr(r) = known ? ssr : unknown();
-        out.bound(r) = known && !few ? error : infinite();
-        out.status[r * out.room] = (signed char)status;
     }
 }
 
@@ -168,20 +81,11 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 3 : 4)
         const Kept kept = factor_design(own, gamma, work, k, team);
         substitute_responses(own, kept, work, k, team);
         const Design design = examine(own, kept, gamma, work, k, team);
-        for (int r = 0; r < m; r++) answer(own, r, design, {tol, whole != 0}, work, out, k, team);
+        const Dropped rest = {whole != 0};
+        for (int r = 0; r < m; r++) answer(own, r, design, rest, tol, work, out, k, team);
 
-        const bool some = own.rows() > 0.0, enough = design.solved && !(design.df < 0.0) && some;
-        const bool given = enough && !(whole && design.slopes < k);
-        for (int j = team.lane; j < k; j += GPUOLS_TEAM) {
-            const double variance = scaled(work.variance.high[j], work.scale[j]);
-            out.variance(centered + j) = given && is_in(design.kept, j) ? variance : unknown();
-        }
-        if (team.lane == 0) {
-            if (centered) out.variance(0) = given ? design.variance : unknown();
-            out.df() = enough ? design.df : unknown();
-            out.rank() = design.sound ? design.slopes + (centered && some) : -1.0;
-            if (design.slopes < k) found[b] |= REDUNDANT;
-        }
+        answer_design(own, design, rest, work, out, k, team);
+        if (team.lane == 0 && design.slopes < k) found[b] |= REDUNDANT;
         team.sync();
     }
 }

@@ -30,6 +30,11 @@ __device__ __forceinline__ double relative(double error, double number, double s
     return sane(__ddiv_rn(error, size));
 }
 
+// Logarithm of error over size; a size of zero is known to be.
+__device__ __forceinline__ double beside(double error, double size) {
+    return size == -infinite() ? size : sane(error - size);
+}
+
 // γ = (4 + √min(n, 4096) + ν/4) 2⁻⁵³ as in gpuols.numerics.bound, whose ν is no less than ours.
 __device__ __forceinline__ double rounding(double rows) {
     rows = fmax(rows, 1.0);

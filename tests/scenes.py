@@ -39,6 +39,8 @@ class Scene(NamedTuple):
         Whether cuSOLVER factors, however few columns there are.
     precise : bool
         Whether rows, and residuals, are summed in double-double, and answered from that alone.
+    redundant : bool
+        Whether the last two columns repeat others and the shortest solution is wanted.
     """
 
     n: int
@@ -54,6 +56,7 @@ class Scene(NamedTuple):
     crowded: bool = False
     by_library: bool = False
     precise: bool = False
+    redundant: bool = False
 
     def answer(self) -> list[np.ndarray]:
         """All that the engine gives for it."""
@@ -68,7 +71,8 @@ class Scene(NamedTuple):
             if self.precise:
                 given = (x, y, weights), (self.count,), np.arange(self.count)
                 sizes, penalties = (self.k + self.centered, self.m), np.full(self.count, self.ridge)
-                asked = Verdicts.empty(penalties, sizes, 1e-10, "nan")
+                policy = "min_norm" if self.redundant else "nan"
+                asked = Verdicts.empty(penalties, sizes, 1e-10, policy)
                 moments = Cuda(0).reduce_batch(*given, asked=asked, **kind)
                 looks = [moments] if self.m else []
                 rest = Cuda(0).reduce_batch(*given, fitted=looks, **kind)
@@ -92,6 +96,8 @@ class Scene(NamedTuple):
     def _data(self):
         rng = np.random.default_rng(self.n)
         x = rng.normal(3, 1, (self.count, self.n, self.k)).astype(self.real)
+        if self.redundant:
+            x[..., -1], x[..., -2] = x[..., 0] - x[..., 1], x[..., 1]
         y = x.sum(-1, keepdims=True) + rng.normal(size=(self.count, self.n, self.m))
         y = y.astype(self.real)
         if self.drop:
@@ -274,6 +280,9 @@ SCENES = (
     Masked(40, 3, 70, weighted=True, drop=True, strange=True),
     Masked(30, 9, 10, np.float32, centered=False, drop=True),
     Masked(4100, 1, 3, weighted=True),
+    Scene(20, 5, 2, 18, precise=True, redundant=True),
+    Scene(30, 9, 1, 6, weighted=True, centered=False, precise=True, redundant=True),
+    Scene(40, 33, 1, 2, precise=True, redundant=True),
     Folds((35, 16, 17), precise=False),
     Folds((35, 16, 17), precise=True),
 )

@@ -309,4 +309,6 @@ def test_every_kernel_is_compiled_ahead():
         for own in (shape, replace(shape, n=9000, k=90, weighted=False)):
             asked = [launch for launch, _ in launches.precise_sums(own)]
             asked += [launches.anchors(own), launches.residuals(own), launches.settle()]
+            for wide in (replace(own, k=k) for k in (0, 8, 31, 64)):
+                asked += [launches.solve_precise(wide), launches.shortest(wide)[0]]
             assert {launch.kernel for launch in asked} <= ahead

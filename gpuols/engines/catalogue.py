@@ -32,7 +32,8 @@ def _kernels_of(shape: Shape) -> list[Kernel]:
     found = [launches.mask(shape), launches.places()] if shape.weighted else []
     found += [launches.anchors(shape), launches.residuals(shape)]
     found += [launches.fold(True), launches.settle()]
-    found += [launches.solve_precise(replace(shape, k=k)) for k in (8, 9, 32)]
+    for wide in (replace(shape, k=k) for k in (8, 9, 32)):
+        found += [launches.solve_precise(wide), launches.shortest(wide)[0]]
     found += [launch for launch, _ in launches.precise_sums(shape)]
     if shape.fused:
         found.append(launches.fit_batch(shape, 1, 1, 0))

@@ -254,10 +254,22 @@ def settle() -> Launch:
 
 def solve_precise(shape: Shape) -> Launch:
     """Moments in double-double to answers."""
-    team = 8 if shape.k <= 8 else 32 if shape.k <= _WIDEST_WARP else SOLVE
+    team = _team(shape)
     numbers = shape.k * (shape.k + 1) + 12 * shape.k + 2
     teams = SOLVE // team
     return Launch(Kernel("solve_precise", (("team", team),)), SOLVE, _bytes(teams * numbers), teams)
+
+
+def shortest(shape: Shape) -> tuple[Launch, int]:
+    """The same to the shortest answers, and how many doubles a team works with."""
+    team, k = _team(shape), shape.k
+    numbers = 2 * k * (k + 1) + 4 * k * k + 18 * k + 2
+    return Launch(Kernel("shortest", (("team", team),)), SOLVE, round=SOLVE // team), numbers
+
+
+def _team(shape: Shape) -> int:
+    """Threads that solve a regression in double-double."""
+    return 8 if shape.k <= 8 else 32 if shape.k <= _WIDEST_WARP else SOLVE
 
 
 def _pairs(k: int, columns: int, panel: int) -> int:

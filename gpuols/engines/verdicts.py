@@ -1,7 +1,8 @@
 """Verdicts: answers from sums in double-double, given on the device where these were formed.
 
-They have the bits of the NumPy engine's. Left to it are regressions whose moments have units,
-those with redundant columns where the shortest solution is wanted, and wide ones.
+They have the bits of the NumPy engine's, but for the error of choosing the shortest solution, which
+comes of the device's own logarithms. Left to it are regressions whose moments have units, and wide
+ones.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from gpuols.engines.solution import Solution
 
 WIDEST = 64  # columns, a bit each in kernels/pivots.cuh
 EXTREME, _REDUNDANT = 2, 4  # bits of Finding, kernels/dealing.cuh
+_BLOCKS = 512  # that look for shortest solutions at a time
 
 Given = tuple[Any, Any]
 """Answers (entries, b) and statuses (m, b) on the device."""
@@ -88,14 +90,30 @@ class Verdicts:
         sizes = np.int32(shape.k), np.int32(shape.m), np.int64(shape.chunks), np.int64(count)
         given = [sums, ridge, starts, *options, np.int32(shape.centered), *sizes]
         start(launch, count, [*given, finding, answers, status, np.int64(count)])
+        if self.singular == "min_norm":
+            which = np.flatnonzero(device.download(finding) & _REDUNDANT)
+            self._shorten(shape, [sums, starts], which, [answers, status, np.int64(count)])
         return answers, status
+
+    def _shorten(
+        self, shape: Shape, moments: list[Any], which: NDArray[np.int64], room: list[Any]
+    ) -> None:
+        """Put the shortest solutions into the places of some answers."""
+        if not len(which):
+            return
+        launch, numbers = launches.shortest(shape)
+        blocks = min(launch.grid(len(which)), _BLOCKS)
+        spare = device.empty((blocks * launch.round, numbers), np.float64)
+        kind = np.float64(self.tol), np.int32(shape.centered), np.int32(shape.k), np.int32(shape.m)
+        given = [*moments, device.upload(which), *kind, np.int64(shape.chunks)]
+        given += [np.int64(len(which)), spare, *room]
+        device.launch(launch.kernel, blocks, launch.block, given)
 
     def store(self, shape: Shape, given: Given | None, marks: NDArray[np.int8]) -> None:
         """Put what was found into its place, but what is left to the NumPy engine."""
         if given is None:
             return
-        left = EXTREME | (_REDUNDANT if self.singular == "min_norm" else 0)
-        fine = np.flatnonzero((marks & left) == 0)
+        fine = np.flatnonzero((marks & EXTREME) == 0)
         where = self.places[fine]
         answers, status = (device.download(array)[:, fine] for array in given)
         self.solution.store(where, solution_from(answers, status, shape))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.doubledouble import Array, Pair
+from gpuols.numerics.lanes import total
 from gpuols.numerics.pivots import invert, transpose
 
 _UNIT = 2.0**-100
@@ -56,8 +57,8 @@ def shortest(
     k = len(kept)
     mixed = dd.where(kept[:, None] & ~kept[None], gram)
     rows = dd.matmul(transpose(inverse), dd.matmul(inverse, mixed))
-    spread = (inverse[0] ** 2).sum(axis=0)
-    reach = np.sqrt((raw * spread).sum(axis=0) * ((raw[:, None] * rows[0] ** 2).sum(axis=0) + raw))
+    spread = total(inverse[0] ** 2)
+    reach = np.sqrt(total(raw * spread) * (total(raw[:, None] * rows[0] ** 2) + raw))
     error = np.where(kept[:, None] & ~kept[None], gamma * np.sqrt(spread)[:, None] * reach, 0.0)
     rows = dd.where(np.abs(rows[0]) > error, rows)
     rows[0][range(k), range(k)] = kept
