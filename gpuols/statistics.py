@@ -163,7 +163,7 @@ class Statistics(Holding):
     @statistic
     def rank(self) -> Any:
         """Rank of the design, -1 where it is not known; L+(m,)."""
-        return self._by_response(self._solution.rank)
+        return self._by_response(self._solution.rank.astype(np.int64, copy=False))
 
     @statistic
     def status(self) -> Any:

@@ -5,8 +5,8 @@
 #include "common.cuh"
 
 // Where the answers of one regression go: entry e to values[e * room], the status of response r to
-// status[r * room]. Entries: params (p, m), variances (p,), ssr (m,), error_bound (m,), df_resid;
-// of sums in double-double the rank follows.
+// status[r * room]. Entries: params (p, m), variances (p,), ssr (m,), error_bound (m,), df_resid and
+// rank.
 struct Answers {
     double* values;
     signed char* status;

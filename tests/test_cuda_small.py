@@ -23,9 +23,8 @@ def talk(on, fit):
     return [name for name, *_ in on.launches], on.functions, on.uploads, on.downloads
 
 
-# The counter of what is rejected is set to zero and read; what solved precisely is set to zero;
-# the rank is that of p columns where the degrees of freedom are known.
-ASSEMBLY = ["setitem", "isnan", "where", "setitem"], [], [4]
+# The counter of what is rejected is set to zero and read; what was solved precisely is set to zero.
+ASSEMBLY = ["setitem", "setitem"], [], [4]
 
 
 @in_order

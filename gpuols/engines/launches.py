@@ -94,7 +94,7 @@ class Shape:
     @property
     def answers(self) -> int:
         """Numbers of a regression's answers, but the statuses."""
-        return self.p * (self.m + 1) + 2 * self.m + 1
+        return self.p * (self.m + 1) + 2 * self.m + 2
 
     @property
     def room(self) -> int:

@@ -111,19 +111,10 @@ class Outputs:
         return moments_from(self.numbers, shape)
 
     def solution(self, shape: Shape) -> Solution:
-        """Answers, L = (B,); views, but of rank and precise."""
-        params, variances, ssr, error_bound, df_resid = _cut(self.answers, _sizes(shape))
+        """Answers, L = (B,); views, but of precise."""
         zeros = np.zeros if self.on_host else device.zeros
-        return Solution(
-            params=params,
-            variances=variances,
-            ssr=ssr,
-            error_bound=error_bound,
-            df_resid=df_resid,
-            rank=np.where(np.isnan(df_resid), -1, shape.p),
-            status=self.status.T,
-            precise=zeros((self.count, shape.m), bool),
-        )
+        precise = zeros((self.count, shape.m), bool)
+        return solution_from(self.answers, self.status, precise, shape)
 
 
 def moments_from(numbers: Any, shape: Shape) -> Moments:
@@ -145,25 +136,21 @@ def moments_from(numbers: Any, shape: Shape) -> Moments:
     )
 
 
-def solution_from(answers: NDArray[np.float64], status: NDArray[np.int8], shape: Shape) -> Solution:
-    """Answers in double-double, L = (B,), that kernels have written, (answers + 1, B)."""
-    params, variances, ssr, error_bound, df_resid, rank = _cut(answers, (*_sizes(shape), ()))
+def solution_from(answers: Any, status: Any, precise: Any, shape: Shape) -> Solution:
+    """Answers, L = (B,), that kernels have written to arrays (answers, B) and (m, B); views."""
+    p, m = shape.p, shape.m
+    sizes = (p, m), (p,), (m,), (m,), (), ()
+    params, variances, ssr, error_bound, df_resid, rank = _cut(answers, sizes)
     return Solution(
         params=params,
         variances=variances,
         ssr=ssr,
         error_bound=error_bound,
         df_resid=df_resid,
-        rank=rank.astype(np.int64),
+        rank=rank,
         status=status.T,
-        precise=np.ones((len(rank), shape.m), bool),
+        precise=precise,
     )
-
-
-def _sizes(shape: Shape) -> tuple[tuple[int, ...], ...]:
-    """Shapes of params, variances, ssr, error_bound and df_resid of one regression."""
-    p, m = shape.p, shape.m
-    return (p, m), (p,), (m,), (m,), ()
 
 
 def as_slice(places: range) -> slice:

@@ -26,7 +26,8 @@ class Solution:
     ssr, error_bound : L+(m,)
         Weighted sum of squared residuals; bound on the error of every number.
     df_resid, rank : L
-        Residual degrees of freedom; rank of the design, -1 where it is not known.
+        Residual degrees of freedom; rank of the design, a whole number of any dtype, -1 where it is
+        not known.
     status : L+(m,)
         Code of `Status`.
     precise : L+(m,)
@@ -38,7 +39,7 @@ class Solution:
     ssr: Array
     error_bound: Array
     df_resid: Array
-    rank: NDArray[np.int64]
+    rank: NDArray[Any]
     status: NDArray[np.int8]
     precise: NDArray[np.bool_]
 

@@ -83,7 +83,7 @@ class Verdicts:
         if shape.k > WIDEST:
             return None
         count, launch = len(self.places), launches.solve_precise(shape)
-        answers = device.empty((shape.answers + 1, count), np.float64)
+        answers = device.empty((shape.answers, count), np.float64)
         status = device.empty((shape.m, count), np.int8)
         ridge = device.upload(self.ridge) if self.ridge.any() else None
         options = [np.float64(self.tol), np.int32(self.singular == "nan")]
@@ -116,7 +116,8 @@ class Verdicts:
         fine = np.flatnonzero((marks & EXTREME) == 0)
         where = self.places[fine]
         answers, status = (device.download(array)[:, fine] for array in given)
-        self.solution.store(where, solution_from(answers, status, shape))
+        precise = np.ones((len(fine), shape.m), bool)
+        self.solution.store(where, solution_from(answers, status, precise, shape))
         self.done[where] = True
 
     def completed(self, solve: Callable[[NDArray[np.int64]], Solution]) -> Solution:
