@@ -77,7 +77,7 @@ class Answer:
     refined : Refined or None
         Of the designs that had a second look.
     helped : bool
-        Whether the NumPy engine summed or solved something of it, whatever engine was asked for.
+        Whether the NumPy engine summed or solved something of what a device was asked for.
     """
 
     moments: Moments
