@@ -1,8 +1,9 @@
 // marks: the first, a middle and the last row that counts of each response on one design, -1 where
 // none does. From their values come the anchors.
 //
-// The middle one is the first from halfway between the others on: to count them all would take
-// another reading. Most rows count, so that a response is given few lanes, which look at few rows.
+// The middle one is the first from halfway between the others on, or, if that is the last, the nearest
+// before: of three rows none is taken twice. To count them all would take another reading. Most rows
+// count, so that a response is given few lanes, which look at few rows.
 //
 // Macro: GPUOLS_REAL (float or double). Launch: 256 threads.
 
@@ -40,7 +41,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             return -1LL;
         };
         const long long first = seek(0, 1), last = first < 0 ? first : seek(n - 1, -1);
-        const long long middle = first < 0 ? first : seek((first + last + 1) / 2, 1);
+        const long long half = (first + last + 1) / 2;
+        long long middle = first < 0 ? first : seek(half, 1);
+        if (middle == last && first < last) middle = seek(half - 1, -1);
         if (team.lane > 0) continue;
         places[b] = first;
         places[count + b] = middle;
