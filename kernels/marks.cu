@@ -43,7 +43,10 @@ extern "C" __global__ void __launch_bounds__(256, 2)
         const long long first = seek(0, 1), last = first < 0 ? first : seek(n - 1, -1);
         const long long half = (first + last + 1) / 2;
         long long middle = first < 0 ? first : seek(half, 1);
-        if (middle == last && first < last) middle = seek(half - 1, -1);
+        if (middle == last && first < last) {
+            const long long before = seek(half - 1, -1);
+            if (before > first) middle = before;
+        }
         if (team.lane > 0) continue;
         places[b] = first;
         places[count + b] = middle;

@@ -193,7 +193,7 @@ class Masked(NamedTuple):
         y = (x.sum(-1) + rng.normal(size=(self.m, self.n))).astype(self.real)
         weights = rng.uniform(0.5, 2, (self.m, self.n)) if self.weighted else None
         if self.drop:
-            x[3], y[::3, ::7], y[1] = np.nan, np.nan, np.nan
+            x[3], y[::3, ::7], y[1], y[4, 2:-1] = np.nan, np.nan, np.nan, np.nan
         if self.strange:
             x[5, -1], weights[1:, 5], weights[2] = np.inf, 0, 1e30
         kind = {"centered": self.centered, "drop": self.drop}

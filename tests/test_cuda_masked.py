@@ -198,7 +198,10 @@ def test_a_large_level_is_taken_away_even_beside_an_outlier():
 def test_of_three_rows_none_is_taken_twice_for_the_anchor():
     y = np.full((3, 9), np.nan)
     for some, places in zip(y, ([0, 1, 8], [0, 4, 8], [0, 7, 8]), strict=True):
-        some[places] = 5.0, 2.0, -9.0
+        some[places] = 5.0, 2.0, -9.0  # of two rows it is the second
+    found = gpuols.moments(np.zeros((1, 9, 0)), y, device="cuda", **DROP)
+    np.testing.assert_array_equal(found.anchor[:, 0], 2.0)
+    y[:, 8] = np.nan
     found = gpuols.moments(np.zeros((1, 9, 0)), y, device="cuda", **DROP)
     np.testing.assert_array_equal(found.anchor[:, 0], 2.0)
 
