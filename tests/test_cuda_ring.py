@@ -70,6 +70,15 @@ def test_late_streams_find_no_wait_missing(on, monkeypatch):
     both_ways(monkeypatch, lambda: gpuols.fit(*few, device="cuda", solver="cholesky"), 1 << 12)
 
 
+@pytest.mark.parametrize("missing", ["nan", "drop"])
+def test_late_streams_wait_for_the_design_of_many_responses(on, monkeypatch, missing):
+    rng = np.random.default_rng(0)
+    X, Y, weights = rng.normal(size=(40, 3)), rng.normal(size=(40, 200)), rng.random(40)
+    Y[rng.random(Y.shape) < 0.1] = np.nan
+    options = {"weights": weights, "missing": missing, "add_intercept": True, "device": "cuda"}
+    both_ways(monkeypatch, lambda: gpuols.fit(X, Y, **options))
+
+
 LAYOUTS = [
     layouts.fortran,
     layouts.strided,

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpuols.engines import device, launches, streams
+from gpuols.engines import device, launches
 from gpuols.engines.batches import Batch, start
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Launch, Shape
@@ -68,8 +68,7 @@ class _Design:
     @classmethod
     def brought(cls, x: Any, shape: Shape) -> Self:
         """Bring regressors (n, k) there, find the anchors and what is the matter with rows."""
-        sent = isinstance(x, np.ndarray)
-        if sent:
+        if isinstance(x, np.ndarray):
             x = device.upload(np.ascontiguousarray(x, shape.dtype))
         x = all_ready([x, None, None], shape)[0]
         rows, chunks = np.int64(shape.n), np.int64(shape.chunks)
@@ -91,9 +90,6 @@ class _Design:
         lot = Lot(1, shape.chunks, x[None], None, None)
         _find_anchors(shape, lot, places, shape.k, anchors)
         look(anchors)
-        if sent:
-            # The link's streams know nothing of this one.
-            streams.wait(streams.current())
         return cls(x, anchors, kinds)
 
 

@@ -122,11 +122,8 @@ class Ring:
         return SIZE
 
     def __enter__(self) -> Self:
-        """Begin, after what the current stream was asked for."""
-        before = streams.current().record()
+        """Begin."""
         self._lanes = [Lane(stream) for stream in streams.pair(self._number)]
-        for lane in self._lanes:
-            lane.stream.wait_event(before)
         self._workers = max(1, min(threads() // self._sharers, _MOST_THREADS))
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="gpuols")
         return self
@@ -151,11 +148,16 @@ class Ring:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Work on the stream whose turn it is, when that is done with its last one."""
+        """Work on the stream whose turn it is, when that is done with its last one.
+
+        It goes on after what the current stream was asked for so far.
+        """
         self._lanes.reverse()
-        self._answered += self._lanes[0].collect()
+        own = self._lanes[0]
+        self._answered += own.collect()
         self._report()
-        with self._lanes[0].stream:
+        own.stream.wait_event(streams.current().record())
+        with own.stream:
             yield
 
     def send(self, source: Source) -> Any:
