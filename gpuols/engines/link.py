@@ -44,6 +44,9 @@ class Link(Protocol):
     def turn(self) -> AbstractContextManager[None]:
         """Context in which some rows are sent, worked on and their answers brought."""
 
+    def follow(self) -> None:
+        """Let all turns to come wait for what the current stream was asked for."""
+
     def send(self, source: Source) -> Any:
         """Rows as a device array, to be used in the same turn."""
 
@@ -81,6 +84,9 @@ class Plain:
     def turn(self) -> AbstractContextManager[None]:
         """The current stream serves."""
         return nullcontext()
+
+    def follow(self) -> None:
+        """There is one stream only."""
 
     def send(self, source: Source) -> Any:
         """Rows as a device array."""

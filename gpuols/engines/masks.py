@@ -162,6 +162,7 @@ class MaskedWork(BatchWork):
         shape = options.shape
         try:
             design = _Design.brought(x.reshape(shape.n, shape.k), shape)
+            link.follow()
         except device.OutOfMemory as error:
             raise no_room_for_design(shape, number) from error
         batch = _Masked(number, shape, options.tol, outputs, link, design)

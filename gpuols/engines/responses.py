@@ -106,6 +106,7 @@ class ResponseWork:
         """Answer a range of them on a device, as many at a time as the memory allows."""
         try:
             own = self._brought()
+            link.follow()
         except device.OutOfMemory as error:
             raise no_room_for_design(self.shape, number) from error
         first = part.start

@@ -122,8 +122,9 @@ class Ring:
         return SIZE
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin, after what the current stream was asked for."""
         self._lanes = [Lane(stream) for stream in streams.pair(self._number)]
+        self.follow()
         self._workers = max(1, min(threads() // self._sharers, _MOST_THREADS))
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="gpuols")
         return self
@@ -148,17 +149,18 @@ class Ring:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Work on the stream whose turn it is, when that is done with its last one.
-
-        It goes on after what the current stream was asked for so far.
-        """
+        """Work on the stream whose turn it is, when that is done with its last one."""
         self._lanes.reverse()
-        own = self._lanes[0]
-        self._answered += own.collect()
+        self._answered += self._lanes[0].collect()
         self._report()
-        own.stream.wait_event(streams.current().record())
-        with own.stream:
+        with self._lanes[0].stream:
             yield
+
+    def follow(self) -> None:
+        """Let all turns to come wait for what the current stream was asked for."""
+        before = streams.current().record()
+        for lane in self._lanes:
+            lane.stream.wait_event(before)
 
     def send(self, source: Source) -> Any:
         """Rows as a device array, there when the stream gets to what it is asked for next."""
