@@ -137,7 +137,7 @@ __device__ __forceinline__ void solve_one(const Moments& v, const Layout& at, do
     if (team.lane == 0) {
         if (centered) out.variance(0) = enough ? design.variance : unknown();
         out.df() = enough ? design.df : unknown();
-        out.rank() = enough && design.df == design.df ? out.p : -1.0;
+        out.rank() = enough ? out.p : -1.0;
         if (rejected) atomicAdd(out.rejected, 1);
     }
 }

@@ -61,7 +61,7 @@ def _numbers(result: gpuols.Result) -> dict[str, np.ndarray]:
 
 
 def _times(bounds: np.ndarray, size: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.where(np.isinf(bounds), np.inf, bounds * size)
 
 

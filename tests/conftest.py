@@ -20,7 +20,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """With `-m gpu` files without such tests are not read: a device may lack what they import."""
     if config.getoption("markexpr") != "gpu" or collection_path.suffix != ".py":
         return None
-    text = collection_path.read_text()
+    text = collection_path.read_text(encoding="utf-8")
     return None if "mark.gpu" in text or "from machines import" in text else True
 
 

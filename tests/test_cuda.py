@@ -202,6 +202,12 @@ def test_missing_values_alone_need_no_second_look():
     assert result.status.tolist() == [0, 0, Status.NONFINITE, 0, 0, 0]
 
 
+def test_ranks_where_a_tiny_penalty_leaves_no_degrees_of_freedom_are_those_of_the_cpu():
+    X, y, _ = Case("3 x 5", gauss(3, 5, (4,))).data()
+    found, expected = fit_both((X, y, None), ridge=1e-12, solver="cholesky")
+    np.testing.assert_array_equal(found.rank, expected.rank)
+
+
 def test_covariances_and_tests_come_from_the_moments():
     data = Case("moments", gauss(40, 4, (5,))).data()
     found, expected = fit_both(data, add_intercept=True)

@@ -334,6 +334,26 @@ def test_what_all_have_in_common_goes_over_once(pretended, monkeypatch, order):
     assert [rows.shape for rows in sent] == [(1, 30), own, (5, 30), (1, 30)]
 
 
+def test_what_all_have_in_common_goes_over_once_for_a_second_look(pretended):
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(300, 20)), rng.uniform(0.5, 1.0, (30, 300))
+    y = X.sum(axis=1) + rng.normal(size=(30, 300))
+    pretended.uploads.clear()
+    found = gpuols.fit(X[None], y, weights=weights, device="cuda", solver="accurate")
+    assert found.solved_precisely.all()
+    assert sum(pretended.uploads) < 4 * X.nbytes + 2 * (y.nbytes + weights.nbytes)
+    expected = gpuols.fit(X[None], y, weights=weights, solver="accurate")
+    assert disagreements(found, expected) == []
+
+
+def test_an_infinite_response_is_no_anchor():
+    X, y = np.random.default_rng(0).normal(size=(1, 2, 2)), np.array([[np.inf, np.nan], [1.0, 2.0]])
+    options = {"add_intercept": True, "missing": "drop"}
+    found, expected = (gpuols.fit(X, y, device=name, **options) for name in ("cuda", "cpu"))
+    for name in ("status", "rank", "df_resid"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
 @pytest.mark.parametrize("k", [3, 10])
 def test_more_responses_than_blocks(pretended, monkeypatch, k):
     X, y = draw(40, k, 200)

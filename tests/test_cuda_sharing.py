@@ -225,3 +225,16 @@ def test_a_design_that_the_device_can_not_hold_is_an_error(pretended):
             gpuols.fit(x, y, device="cuda", solver="accurate")
     finally:
         pretended.memory = before
+
+
+def test_no_memory_for_a_design_beside_its_copy_is_an_error(pretended):
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(3000, 20)).astype(np.float32), rng.random(3000)
+    y = x.astype(float) @ rng.normal(size=(20, 3))
+    device.release()
+    before, pretended.memory = pretended.memory, pretended.taken(0) + 600_000
+    try:
+        with pytest.raises(DeviceError, match="free memory of cuda:0 does not hold"):
+            gpuols.fit(x, y, weights=weights, device="cuda", solver="accurate")
+    finally:
+        pretended.memory = before

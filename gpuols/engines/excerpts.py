@@ -71,12 +71,28 @@ def pick(tables: Sequence[Any], index: Any, shape: Shape) -> list[Any]:
     list
         Device arrays; None for weights that are None.
     """
-    if place_of(tables[0]) == CPU:
-        own = [table if table is None else device.upload(table[index]) for table in tables]
-    else:
-        there = _there(index)
-        own = [table if table is None else table[there] for table in tables]
-    return all_ready(own, shape)
+    return all_ready([_brought(table, index) for table in tables], shape)
+
+
+def pick_regressions(
+    tables: Sequence[Any], lead: tuple[int, ...], places: NDArray[np.int64], shape: Shape
+) -> list[Any]:
+    """Some regressions of a batch; parameters and result as those of `index_of` and `pick`.
+
+    What all regressions have in common is brought once.
+    """
+    index, first = index_of(places, lead), (*(0,) * len(lead), None)
+    shared = [table is not None and _is_shared(table, lead) for table in tables]
+    parts = [_brought(t, first if s else index) for t, s in zip(tables, shared, strict=True)]
+    return [
+        np.broadcast_to(part, (len(places), *part.shape[1:])) if s else part
+        for part, s in zip(all_ready(parts, shape), shared, strict=True)
+    ]
+
+
+def _is_shared(table: Any, lead: tuple[int, ...]) -> bool:
+    """Whether all regressions of a batch of shape L have the same rows."""
+    return not any(step for step, size in zip(table.strides, lead, strict=False) if size > 1)
 
 
 def pick_columns(table: Any, columns: NDArray[np.int64], shape: Shape) -> Any:
@@ -84,9 +100,14 @@ def pick_columns(table: Any, columns: NDArray[np.int64], shape: Shape) -> Any:
     index: Any = columns
     if len(columns) and (np.diff(columns) == 1).all():
         index = slice(int(columns[0]), int(columns[-1]) + 1)
-    on_host = place_of(table) == CPU
-    own = device.upload(table[:, index]) if on_host else table[:, _there(index)]
-    return all_ready((None, own, None), shape)[1]
+    return all_ready((None, _brought(table, (slice(None), index)), None), shape)[1]
+
+
+def _brought(table: Any, index: Any) -> Any:
+    """Part of a table, on the device."""
+    if table is None:
+        return None
+    return device.upload(table[index]) if place_of(table) == CPU else table[_there(index)]
 
 
 def _there(index: Any) -> Any:

@@ -142,6 +142,7 @@ class _Masked(Batch):
             start(marks(shape), lot.count, [*given, drop, rows, count, places])
             levels = device.empty((lot.count,), np.float64)
             _find_anchors(shape, lot, places, 0, levels)
+            levels = np.where(np.isfinite(levels), levels, 0.0)
         sums = device.empty((lot.chunks, shape.sums), np.float64)
         launch, panels, each = masked(shape)
         groups = -(-lot.count // launches.EACH)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines import cpu, device, launches
 from gpuols.engines.dealing import lanes_of
-from gpuols.engines.excerpts import index_of, pick, rows_of
+from gpuols.engines.excerpts import pick, pick_regressions, rows_of
 from gpuols.engines.fitted import Looks
 from gpuols.engines.launches import Shape
 from gpuols.engines.lots import Lot, Slices, Stretches, affordable, shape_of, too_large
@@ -77,7 +77,7 @@ def sum_batch(
     out = _room(shape, len(places))
 
     def work(span: slice) -> None:
-        own = Slices(pick(whole, index_of(places[span], lead), shape))
+        own = Slices(pick_regressions(whole, lead, places[span], shape))
         lot = own.part(shape, slice(0, span.stop - span.start))
 
         def rows(i: int) -> Tables:

@@ -17,7 +17,7 @@ from gpuols.engines import cpu, device
 from gpuols.engines.excerpts import pick, pick_columns
 from gpuols.engines.fitted import Looks
 from gpuols.engines.launches import Shape
-from gpuols.engines.lots import Lot, Slices, affordable, shape_of
+from gpuols.engines.lots import Lot, Slices, affordable, no_room_for_design, shape_of
 from gpuols.engines.passes import Passes
 from gpuols.engines.precise import far, rounded_mean
 from gpuols.engines.precision import in_parts
@@ -62,7 +62,10 @@ def sum_shared(
     """
     x, y, weights = tables
     shape = shape_of(number, x, y[:, :1], weights, centered=design.centered, drop=False)
-    x, _, weights = pick((x, None, weights), slice(None), shape)
+    try:
+        x, _, weights = pick((x, None, weights), slice(None), shape)
+    except device.OutOfMemory as error:
+        raise no_room_for_design(shape, number) from error
     responses = _Responses((x, y, weights), tables, shape, design)
     out = design.with_responses(len(columns))
 
