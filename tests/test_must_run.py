@@ -1,5 +1,6 @@
 """Checks skipped for want of a tool do not pass where it must be; `-m gpu` needs few tools."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +58,9 @@ def test_files_that_must_run_are_there(pytester, run):
 
 def test_what_needs_a_device_is_collected_where_other_libraries_are_missing(request):
     command = [sys.executable, "-c", WITHOUT_POLARS, "-m", "gpu", "--collect-only", "-q"]
-    done = subprocess.run(
-        command, cwd=request.config.rootpath, capture_output=True, text=True, check=False
-    )
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    root = request.config.rootpath
+    done = subprocess.run(command, cwd=root, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == pytest.ExitCode.OK, done.stdout
     assert "tests/test_gpu.py" in done.stdout
     assert "tests/test_cuda.py" in done.stdout
