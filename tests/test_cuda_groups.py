@@ -1,5 +1,7 @@
 """Groups on the CUDA engine against the CPU's, and against batches of their rows."""
 
+from itertools import product
+
 import machines
 import numpy as np
 import pandas as pd
@@ -66,9 +68,10 @@ def ragged(k, m=None, sizes=SIZES, seed=0):
 
 @uncovered
 @in_order
-@pytest.mark.parametrize("there", [False, True], ids=["host", "device"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("k", [0, 3, 20, 40])
+@pytest.mark.parametrize(
+    ("k", "weighted", "there"),
+    [*product((0, 3, 20), (False, True), (False, True)), (40, False, True), (40, True, False)],
+)
 def test_groups_of_any_size(k, weighted, there):
     X, y, keys, weights = ragged(k)
     options = {"add_intercept": True, "weights": weights if weighted else None}
