@@ -54,7 +54,8 @@ def predict(X: Any, params: Array, intercept: int, keys: Any, groups: Any) -> Ar
         if groups is not None:
             return _predict_groups(x, params, intercept, keys, groups)
         try:
-            fitted: Array = np.matmul(x, params[..., intercept:, :])
+            # Of rows that lie column by column BLAS adds the terms in another order.
+            fitted: Array = np.matmul(np.ascontiguousarray(x), params[..., intercept:, :])
         except ValueError:
             raise InputError(
                 "X",
