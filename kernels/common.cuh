@@ -137,6 +137,17 @@ __device__ __forceinline__ double widened(float value) {
 #endif
 }
 
+// e with 2^(e-1) <= number < 2^e.
+__device__ __forceinline__ int exponent_of(double number) {
+    const bool tiny = number < 2.2250738585072014e-308;
+    const double normal = tiny ? __dmul_rn(number, 18446744073709551616.0) : number;
+    return int(__double_as_longlong(normal) >> 52) - 1022 - (tiny ? 64 : 0);
+}
+
+__device__ __forceinline__ double power_of_two(int exponent) {
+    return __longlong_as_double((1023LL + exponent) << 52);
+}
+
 // The sum over groups of WIDTH lanes, in every lane, by the same tree whatever the values.
 template <int WIDTH = 32>
 __device__ __forceinline__ double warp_sum(double value) {

@@ -16,8 +16,9 @@
 // Columns that a task takes together.
 constexpr int PANEL = 4;
 
-// What was found about a regression, for those that look at it next.
-enum Finding { FAR = 1, EXTREME = 2, REDUNDANT = 4 };
+// What was found about a regression, for those that look at it next. In doubt are answers of anchored
+// sums (anchored.cuh) that those of others might not agree with.
+enum Finding { FAR = 1, EXTREME = 2, REDUNDANT = 4, IN_DOUBT = 8 };
 
 __device__ __forceinline__ int stride(const Layout& at) { return 2 * at.size() + 2; }
 

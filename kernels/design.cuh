@@ -43,7 +43,7 @@ enum Flaw { STRANGE = 1, LOST = 2, OUT_OF_RANGE = 4, DEPENDENT = 8 };
 __device__ __forceinline__ double scale_of(double diagonal) {
     if (!(diagonal > 0.0)) return 1.0;
     const int exponent = int(__double_as_longlong(diagonal) >> 52) - 1022;
-    return __longlong_as_double((1023LL - (exponent >> 1)) << 52);
+    return power_of_two(-(exponent >> 1));
 }
 
 // u' D S D u.

@@ -70,20 +70,13 @@ __device__ __forceinline__ double rounding_of_pairs(double rows) {
     return (4.0 + __dsqrt_rn(fmin(rows, 4096.0)) + longest / 4.0) * (4.0 * UNIT * UNIT);
 }
 
-// e with 2^(e-1) <= number < 2^e.
-__device__ __forceinline__ int exponent_of(double number) {
-    const bool tiny = number < 2.2250738585072014e-308;
-    const double normal = tiny ? __dmul_rn(number, 18446744073709551616.0) : number;
-    return int(__double_as_longlong(normal) >> 52) - 1022 - (tiny ? 64 : 0);
-}
-
 // A power of two near one over the root of a penalised diagonal entry.
 __device__ __forceinline__ double scale_of(double diagonal, double ridge) {
     const int nothing = -(1 << 30);
     int top = diagonal > 0.0 ? exponent_of(diagonal) : nothing;
     if (ridge > 0.0) top = max(top, exponent_of(ridge));
     const int exponent = top > nothing ? -(top >> 1) : 0;
-    return __longlong_as_double((1023LL + max(-STEEPEST, min(STEEPEST, exponent))) << 52);
+    return power_of_two(max(-STEEPEST, min(STEEPEST, exponent)));
 }
 
 // The penalty and a sum of squares in scaled units.
@@ -103,10 +96,11 @@ __device__ __forceinline__ Pair entry_of(const Regression& own, const double* sc
     return {__dmul_rn(own.v.high[e], both), __dmul_rn(own.v.low[e], both)};
 }
 
-// Scales and factors D (S + λ I) D; which columns are in.
+// Scales and factors D (S + λ I) D; which columns are in, those whose pivots are above their floor
+// times `above`.
 template <class Team>
-__device__ __forceinline__ Kept factor_design(const Regression& own, double gamma, const Room& room,
-                                              int k, const Team& team) {
+__device__ __forceinline__ Kept factor_design(const Regression& own, double gamma, double above,
+                                              const Room& room, int k, const Team& team) {
     const bool penalised = own.ridge > 0.0;
     double *const lowest = room.b.high, *const noise = room.b.low;
 #pragma unroll 1
@@ -125,7 +119,7 @@ __device__ __forceinline__ Kept factor_design(const Regression& own, double gamm
         const double floor = fmax(__dmul_rn(TOLERANCE * TOLERANCE, about_mean),
                                   __dmul_rn(DIGITS_OF_X * DIGITS_OF_X, about_zero));
         room.scale[j] = scale;
-        lowest[j] = penalised ? 0.0 : scaled(floor, scale);
+        lowest[j] = penalised ? 0.0 : __dmul_rn(above, scaled(floor, scale));
         noise[j] = penalised ? 0.0 : scaled(__dmul_rn(gamma, own.raw(j)), scale);
     }
     team.sync();
@@ -213,7 +207,7 @@ __device__ __forceinline__ Design examine(const Regression& own, Kept kept, doub
         const double scale = room.scale[j];
         const double penalty = own.ridge > 0.0 ? scaled(own.ridge, scale) : 0.0;
         const double half = room.half.high[j], spread = room.spread[j], mean = own.v.high[own.at.mean(j)];
-        const double steepest = __longlong_as_double((1023LL + STEEPEST) << 52);
+        const double steepest = power_of_two(STEEPEST);
         design.sound = design.sound && is_finite(mean) && own.raw(j) == own.raw(j);
         design.penalised = design.penalised || penalty > 0.0;
         design.slopes += is_in(kept, j);

@@ -6,8 +6,11 @@
 // and about 5 to shift and weigh its factors: what counts is arithmetic, so rows are read straight
 // from global memory.
 //
-// Macros: GPUOLS_REAL (float or double), GPUOLS_WEIGHTED. Launch: 128 threads.
+// Anchored sums (anchored.cuh) take 6 operations. A lane's rows are read twice: the squares come first.
+//
+// Macros: GPUOLS_REAL (float or double), GPUOLS_WEIGHTED, GPUOLS_ANCHORED (0 or 1). Launch: 128 threads.
 
+#include "anchored.cuh"
 #include "dealing.cuh"
 
 constexpr int THREADS = 128;
@@ -52,6 +55,42 @@ __device__ __forceinline__ void add_aside(Pair (&sum)[PANEL][PANEL], const doubl
                             sum[i][j]);
 }
 
+// Where a lane's sums are held: 2^a of the columns on either side.
+struct Anchors {
+    double left[PANEL] = {}, right[PANEL] = {};
+
+    // Squares, at first.
+    __device__ void take(double w, const Columns<GPUOLS_REAL>& rows, const Columns<GPUOLS_REAL>& columns,
+                         long long row, long long lies) {
+#pragma unroll
+        for (int i = 0; i < PANEL; i++) {
+            add_square(left[i], w, rows.shifted(i, rows.value(i, lies), row).high);
+            add_square(right[i], w, columns.shifted(i, columns.value(i, lies), row).high);
+        }
+    }
+    __device__ static void add_square(double& sum, double w, double z) {
+        sum = __fma_rn(GPUOLS_WEIGHTED ? __dmul_rn(w, z) : z, z, sum);
+    }
+    __device__ void hold(Pair (&sum)[PANEL][PANEL]) {
+#pragma unroll
+        for (int i = 0; i < PANEL; i++) {
+            left[i] = anchor_of(left[i]);
+            right[i] = anchor_of(right[i]);
+        }
+#pragma unroll
+        for (int i = 0; i < PANEL; i++)
+#pragma unroll
+            for (int j = 0; j < PANEL; j++) sum[i][j] = {__dmul_rn(left[i], right[j]), 0.0};
+    }
+    __device__ void release(Pair (&sum)[PANEL][PANEL]) const {
+#pragma unroll
+        for (int i = 0; i < PANEL; i++)
+#pragma unroll
+            for (int j = 0; j < PANEL; j++)
+                sum[i][j] = released(sum[i][j], __dmul_rn(left[i], right[j]));
+    }
+};
+
 extern "C" __global__ void __launch_bounds__(128, 2)
     products(const GPUOLS_REAL* x, long long x_step, long long x_row, long long x_column,  // (B, n, k)
              const GPUOLS_REAL* y, long long y_step, long long y_row, long long y_column,  // (B, n, m)
@@ -89,16 +128,27 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         const bool busy = there && wanted && (!found || found[b] & FAR);
         Pair sum[PANEL][PANEL];
         if (busy) {
-            const double* const near = anchors + b * at.columns();
-            const double* const own_rest = rest.of(b, m);
-            const Columns<GPUOLS_REAL> left(table, near, own_rest, tile.row * PANEL);
-            const Columns<GPUOLS_REAL> right(table, near, own_rest, tile.column * PANEL);
+            const double* const points = anchors + b * at.columns();
+            const double* const own_rest = GPUOLS_ANCHORED ? nullptr : rest.of(b, m);
+            const Columns<GPUOLS_REAL> left(table, points, own_rest, tile.row * PANEL);
+            const Columns<GPUOLS_REAL> right(table, points, own_rest, tile.column * PANEL);
             for (int lane = team.lane; lane < lanes; lane += 32) {
                 if (lane != team.lane) put_aside(sum, aside);
-                for (long long row = first + lane; row < last; row += lanes) {
-                    const double w = GPUOLS_WEIGHTED ? table.weight[row * weight_row] : 1.0;
-                    if (w == 0.0) continue;
-                    const long long lies = table.lies(row);
+                const auto each_row = [&](const auto& visit) {
+#pragma unroll 1
+                    for (long long row = first + lane; row < last; row += lanes) {
+                        const double w = GPUOLS_WEIGHTED ? table.weight[row * weight_row] : 1.0;
+                        if (w != 0.0) visit(w, row, table.lies(row));
+                    }
+                };
+                Anchors near;
+                if (GPUOLS_ANCHORED) {
+                    each_row([&](double w, long long row, long long lies) {
+                        near.take(w, left, right, row, lies);
+                    });
+                    near.hold(sum);
+                }
+                each_row([&](double w, long long row, long long lies) {
                     Pair z[PANEL];
 #pragma unroll
                     for (int j = 0; j < PANEL; j++)
@@ -108,9 +158,15 @@ extern "C" __global__ void __launch_bounds__(128, 2)
                         Pair factor = left.shifted(i, left.value(i, lies), row);
                         if (GPUOLS_WEIGHTED) factor = weighted(w, factor);
 #pragma unroll
-                        for (int j = 0; j < PANEL; j++) add_product(sum[i][j], factor, z[j]);
+                        for (int j = 0; j < PANEL; j++) {
+                            if (GPUOLS_ANCHORED)
+                                add_anchored(sum[i][j], factor, z[j]);
+                            else
+                                add_product(sum[i][j], factor, z[j]);
+                        }
                     }
-                }
+                });
+                if (GPUOLS_ANCHORED) near.release(sum);
             }
             if (lanes > 32) add_aside(sum, aside);
         }

@@ -134,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 2 : 3)
         const Regression own = {{first, first + at.size()}, at, 0.0, centered != 0};
         const Answers out = {answers + b, status + b, nullptr, room, k + centered, m};
         const double gamma = rounding_of_pairs(own.rows());
-        const Kept kept = factor_design(own, gamma, work, k, team);
+        const Kept kept = factor_design(own, gamma, 1.0, work, k, team);
         Design design = examine(own, kept, gamma, work, k, team);
         const Shortest rest = choose(own, design, work, space, k, team);
         for (int r = 0; r < m; r++) answer(own, r, design, rest, tol, work, out, k, team);

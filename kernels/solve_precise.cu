@@ -2,11 +2,13 @@
 // GPUOLS_TEAM threads a regression.
 //
 // L⁻¹ X'y takes the place of X'y. Those that had to be divided by powers of two first are left out;
-// where a column is redundant, that is noted.
+// where a column is redundant, that is noted, and whether answers of anchored sums are in doubt: where
+// other sums might change more than the last digits, or a status.
 //
 // Macro: GPUOLS_TEAM (8, 32 or 128). Launch: 128 threads; dynamic shared memory of 128 / GPUOLS_TEAM *
 // Room::size doubles. k is 64 at most.
 
+#include "anchored.cuh"
 #include "answers.cuh"
 #include "dealing.cuh"
 #include "precise.cuh"
@@ -56,6 +58,7 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 3 : 4)
     solve_precise(double* sums,             // (chunks, stride), as `settle` leaves them; changed
                   const double* ridge,      // (B,) or null
                   const long long* starts,  // (B + 1,) first chunk of each, or null: `each` of each
+                  int run,                  // of rows in one anchored sum at most; 0 for other sums
                   double tol, int whole, int centered, int k, int m, long long each, long long count,
                   signed char* found,   // (B,) Finding
                   double* answers,      // (entries, room)
@@ -77,15 +80,18 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 3 : 4)
         double* const first = sums + chunks.start(b) * stride(at);
         const Regression own = {{first, first + at.size()}, at, ridge ? ridge[b] : 0.0, centered != 0};
         const Answers out = {answers + b, status + b, nullptr, room, k + centered, m};
-        const double gamma = rounding_of_pairs(own.rows());
-        const Kept kept = factor_design(own, gamma, work, k, team);
+        const double gamma = __dadd_rn(rounding_of_pairs(own.rows()), rounding_of_anchored(run));
+        const Kept kept = factor_design(own, gamma, run ? 2.0 : 1.0, work, k, team);
         substitute_responses(own, kept, work, k, team);
         const Design design = examine(own, kept, gamma, work, k, team);
         const Dropped rest = {whole != 0};
-        for (int r = 0; r < m; r++) answer(own, r, design, rest, tol, work, out, k, team);
+        bool sure = own.rows() - centered > k;
+        for (int r = 0; r < m; r++)
+            sure = answer(own, r, design, rest, tol, work, out, k, team) <= UNSEEN && sure;
 
         answer_design(own, design, rest, work, out, k, team);
         if (team.lane == 0 && design.slopes < k) found[b] |= REDUNDANT;
+        if (team.lane == 0 && run && !sure) found[b] |= IN_DOUBT;
         team.sync();
     }
 }

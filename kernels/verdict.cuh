@@ -19,11 +19,12 @@ __device__ __forceinline__ double settled(double number, bool blank, double erro
     return blank && fabs(number) <= error ? 0.0 : number;
 }
 
-// Answers to response r.
+// Answers to response r; what rounding in the sums may change in them, infinite if they are not OK or
+// the fit is exact.
 template <class Rest, class Team>
-__device__ __forceinline__ void answer(const Regression& own, int r, const Design& design,
-                                       const Rest& rest, double tol, const Room& room,
-                                       const Answers& out, int k, const Team& team) {
+__device__ __forceinline__ double answer(const Regression& own, int r, const Design& design,
+                                         const Rest& rest, double tol, const Room& room,
+                                         const Answers& out, int k, const Team& team) {
     const int first = own.at.product(k + r, 0);
     team.sync();
 #pragma unroll 1
@@ -92,6 +93,7 @@ __device__ __forceinline__ void answer(const Regression& own, int r, const Desig
         error = fmax(error, sane(__dmul_rn(0.5, __dadd_rn(design.of_variances, of_ssr))));
     error = fmax(error, rest.error(slope, intercept, __ddiv_rn(ssr, df > 0.0 ? df : unknown()), k));
     if (doubtful && lost > 0.0) error = infinite();
+    const double of_sums = error;
     error = __dadd_rn(error, __dadd_rn(8.0 * UNIT, __dmul_rn(0.5 * k, UNIT)));
 
     const bool finite = design.sound && is_finite(own.v.high[own.at.mean(k + r)]) && raw == raw;
@@ -115,6 +117,7 @@ __device__ __forceinline__ void answer(const Regression& own, int r, const Desig
         out.bound(r) = known && !few ? error : infinite();
         out.status[r * out.room] = (signed char)status;
     }
+    return status == OK && !exact ? of_sums : infinite();
 }
 
 // What does not depend on the responses.

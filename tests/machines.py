@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from emulator import build, standin
 
-from gpuols.engines import device
+from gpuols.engines import device, precision
 
 on_device = pytest.param("device", marks=pytest.mark.gpu)
 in_order = pytest.mark.parametrize("machine", ["fifo", on_device], indirect=True)
@@ -38,6 +38,12 @@ def pretended(machine):
     if machine is None:
         pytest.skip("only the stand-in can be looked into")
     return machine
+
+
+@pytest.fixture
+def unanchored(monkeypatch):
+    """No anchored sums: all answers come of those that have the bits of the CPU's."""
+    monkeypatch.setattr(precision, "WIDEST", -1)
 
 
 def upload(array: np.ndarray | None):

@@ -188,11 +188,16 @@ LSTSQ, GRAM = rivals.TORCH_LSTSQ, "torch Gram + Cholesky"
 def test_goals_are_met_or_missed():
     ours = row(contenders.OURS, floor_share=0.85), row(contenders.OURS_INTERCEPT, floor_share=0.84)
     others = row(LSTSQ, times_ours=10.0), row(GRAM, times_ours=2.9)
-    assert verdicts(*ours, *others) == ["met", "missed", "met", "missed"]
+    assert verdicts(*ours, *others) == ["met", "missed", "not measured", "met", "missed"]
+    for slower, verdict in ((1.29, "met"), (1.31, "missed")):
+        accurate = row(contenders.OURS_ACCURATE, times_ours=slower)
+        assert verdicts(*ours, accurate)[2] == verdict
+    wide, on_one_design = cases.CASES[3], cases.CASES[4]
+    assert [len(list(goals.judge(case, []))) for case in (wide, on_one_design)] == [4, 4]
 
 
 def test_a_goal_without_a_measurement_is_not_measured():
-    assert verdicts() == ["not measured"] * 4
+    assert verdicts() == ["not measured"] * 5
 
 
 def test_wrong_rivals_do_not_count_and_scaled_ones_are_said_to_be():
@@ -201,10 +206,10 @@ def test_wrong_rivals_do_not_count_and_scaled_ones_are_said_to_be():
         row("JAX vmap lstsq", times_ours=1.0, right=False),
     )
     found = list(goals.judge(cases.CASES[0], [*wrong, row(GRAM, times_ours=4.0, scaled=True)]))
-    assert [goal["verdict"] for goal in found[2:]] == ["not measured", "met"]
-    assert GRAM in found[3]["goal"]
-    assert found[3]["scaled"]
-    assert "design figure 3.00" in list(table.goal_lines(found))[3]
+    assert [goal["verdict"] for goal in found[3:]] == ["not measured", "met"]
+    assert GRAM in found[4]["goal"]
+    assert found[4]["scaled"]
+    assert "design figure 3.00" in list(table.goal_lines(found))[4]
 
 
 def test_the_table_hides_nothing():
@@ -276,7 +281,7 @@ def test_a_whole_run(tmp_path, small, capsys):
     assert rows["gpuols, host to host"]["floor_s"] is None
     for name in ("CuPy matmul + solve", "cuBLAS GEMM + cuSOLVER potrf"):
         assert rows[name].get("seconds") or rows[name]["failed"]
-    assert len(found["goals"]) == 4
+    assert len(found["goals"]) == 5
     said = capsys.readouterr().out
     assert all(name in said for name in rows)
 

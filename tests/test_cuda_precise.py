@@ -19,8 +19,8 @@ from gpuols.engines.residuals import Model
 from gpuols.engines.workspace import Workspace
 from gpuols.sums import Low
 
-machine, pretended = machines.machine, machines.pretended
-pytestmark = pytest.mark.usefixtures("machine")
+machine, pretended, unanchored = machines.machine, machines.pretended, machines.unanchored
+pytestmark = pytest.mark.usefixtures("machine", "unanchored")
 
 NUMBERS = ("params", "bse", "ssr", "error_bound", "status", "rank")
 

@@ -15,8 +15,8 @@ from gpuols.engines import cpu, launches, verdicts
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.verdicts import Verdicts
 
-machine, pretended = machines.machine, machines.pretended
-pytestmark = pytest.mark.usefixtures("machine")
+machine, pretended, unanchored = machines.machine, machines.pretended, machines.unanchored
+pytestmark = pytest.mark.usefixtures("machine", "unanchored")
 
 POLICIES = ("drop", "nan", "min_norm")
 

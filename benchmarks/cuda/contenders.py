@@ -1,4 +1,4 @@
-"""Who is timed: gpuols in five ways; `benchmarks.cuda.rivals` has the others."""
+"""Who is timed: gpuols in six ways; `benchmarks.cuda.rivals` has the others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from benchmarks.cuda.machine import on_host
 
 OURS = "gpuols"
 OURS_INTERCEPT = "gpuols, intercept"
+OURS_ACCURATE = "gpuols, accurate"
 
 Answers = dict[str, Any]
 
@@ -55,9 +56,10 @@ class Contender:
 def ours(device: str, shared: bool) -> list[Contender]:
     """gpuols, its answers read where the rows are; groups have no design that they could share."""
 
-    def fit(add_intercept: bool) -> Callable[..., Answers]:
+    def fit(add_intercept: bool, solver: str = "auto") -> Callable[..., Answers]:
         def run(X: Any, y: Any) -> Answers:
-            return read(gpuols.fit(X, y, device=device, add_intercept=add_intercept))
+            options = {"add_intercept": add_intercept, "solver": solver}
+            return read(gpuols.fit(X, y, device=device, **options))
 
         return run
 
@@ -87,6 +89,7 @@ def ours(device: str, shared: bool) -> list[Contender]:
     found = [
         Contender(OURS, fit(False), ours=True),
         Contender(OURS_INTERCEPT, fit(True), ours=True, add_intercept=True),
+        Contender(OURS_ACCURATE, fit(False, "accurate"), ours=True),
         Contender("gpuols, float32 rows", fit(False), single, ours=True, itemsize=4),
         Contender("gpuols, host to host", fit(False), host, ours=True, from_host=True),
     ]

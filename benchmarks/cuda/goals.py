@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.cuda.cases import Case
-from benchmarks.cuda.contenders import OURS, OURS_INTERCEPT
+from benchmarks.cuda.contenders import OURS, OURS_ACCURATE, OURS_INTERCEPT
 from benchmarks.cuda.rivals import TORCH_LSTSQ
 
 OVER_LSTSQ = 10.0
 """Times faster than torch.linalg.lstsq; a design figure."""
 OVER_OTHERS = 3.0
 """Times faster than the best other rival; a design figure."""
+ACCURATE = 1 / 1.3
+"""Speed of solver="accurate" beside the default's; a design figure."""
+NARROW = 16
+"""Columns of X and y up to which that is wanted."""
 
 Row = dict[str, Any]
 
@@ -21,6 +25,10 @@ def judge(case: Case, rows: list[Row]) -> Iterator[Row]:
     for name in (OURS, OURS_INTERCEPT):
         share = by_name.get(name, {}).get("floor_share")
         yield _goal(case, f"{name}: share of the floor", case.share, share)
+    if case.k < NARROW and not case.shared:
+        slower = by_name.get(OURS_ACCURATE, {}).get("times_ours")
+        what = f"{OURS_ACCURATE}: speed beside the default's"
+        yield _goal(case, what, ACCURATE, slower and 1 / slower)
     lstsq = by_name.get(TORCH_LSTSQ, {})
     ratio = lstsq.get("times_ours") if lstsq.get("right") else None
     yield _goal(case, f"times faster than {TORCH_LSTSQ}", OVER_LSTSQ, ratio, lstsq)

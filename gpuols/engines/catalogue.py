@@ -34,7 +34,8 @@ def _kernels_of(shape: Shape) -> list[Kernel]:
     found += [launches.fold(True), launches.settle()]
     for wide in (replace(shape, k=k) for k in (8, 9, 32)):
         found += [launches.solve_precise(wide), launches.shortest(wide)[0]]
-    found += [launch for launch, _ in launches.precise_sums(shape)]
+    for anchored in (False, True):
+        found += [launch for launch, _ in launches.precise_sums(shape, anchored=anchored)]
     if shape.fused:
         found.append(launches.fit_batch(shape, 1, 1, 0))
     else:

@@ -232,13 +232,15 @@ def anchors(shape: Shape) -> Launch:
     return Launch(Kernel("anchors", (("real", shape.real),)), MASK, round=MASK)
 
 
-def precise_sums(shape: Shape) -> list[tuple[Launch, int]]:
+def precise_sums(shape: Shape, *, anchored: bool = False) -> list[tuple[Launch, int]]:
     """Rows to the sums of chunks in double-double, and the tasks that each chunk gives."""
     teams = DEAL // min(lanes_of(shape.n), _WARP)
     tasks = -(-shape.columns // _FEW), _pairs(shape.k, shape.columns, _FEW)
+    macros = _rows(shape)
+    kernels = Kernel("margins", macros), Kernel("products", (*macros, ("anchored", int(anchored))))
     return [
-        (Launch(Kernel(name, _rows(shape)), DEAL, round=teams), number)
-        for name, number in zip(("margins", "products"), tasks, strict=True)
+        (Launch(kernel, DEAL, round=teams), number)
+        for kernel, number in zip(kernels, tasks, strict=True)
     ]
 
 

@@ -42,6 +42,9 @@ class Passes:
         What was found about each regression, `Finding` of kernels/dealing.cuh.
     moments : (2, entries, b)
         High and low parts.
+    anchored : bool
+        Whether products are summed near powers of two, in fewer operations and with larger errors:
+        kernels/anchored.cuh.
     """
 
     shape: Shape
@@ -53,15 +56,16 @@ class Passes:
     sums: Any
     finding: Any
     moments: Any
+    anchored: bool = False
 
     @classmethod
-    def of_responses(cls, shape: Shape, lot: Lot) -> Self:
+    def of_responses(cls, shape: Shape, lot: Lot, *, anchored: bool = False) -> Self:
         """Over the rows as they are, about their anchors."""
         rows, count = _rows(shape, lot), lot.count
         anchors = device.empty((count, shape.columns), np.float64)
         given = [*rows, np.int32(shape.centered), *_sizes(shape, count), anchors]
         start(launches.anchors(shape), count * shape.columns, given)
-        return cls(shape, lot, rows, anchors, None, None, *_room(shape, lot))
+        return cls(shape, lot, rows, anchors, None, None, *_room(shape, lot), anchored)
 
     @classmethod
     def of_residuals(
@@ -93,8 +97,14 @@ class Passes:
         finding = self.finding if again else None
         given = [*self.rows, lot.owners, lot.starts, self.anchors, self.residuals, self.firsts]
         given += [finding, np.int32(lanes_of(shape.n)), *_sizes(shape, lot.count)]
-        for launch, each in launches.precise_sums(shape):
+        for launch, each in launches.precise_sums(shape, anchored=self.anchored):
             start(launch, lot.chunks * each, [*given, np.int64(lot.chunks), self.sums])
+
+    @property
+    def run(self) -> int:
+        """Rows of the longest anchored sum; 0 for other sums."""
+        rows = min(self.shape.n, launches.CHUNK)
+        return -(-rows // lanes_of(rows)) if self.anchored else 0
 
     def settle(self, *, again: bool = False) -> None:
         """Moments from the sums."""

@@ -1,8 +1,10 @@
 """Verdicts: answers from sums in double-double, given on the device where these were formed.
 
-They have the bits of the NumPy engine's, but for the error of choosing the shortest solution, which
-comes of the device's own logarithms. Left to it are regressions whose moments have units, and wide
-ones.
+From sums in double-double they have the bits of the NumPy engine's, but for the error of choosing
+the shortest solution, which comes of the device's own logarithms. From anchored sums they stand
+where those could not give another status, nor a number that differs by more than its last digits;
+else they are in doubt, and not given. Left to the NumPy engine are regressions whose moments have
+units, and wide ones.
 """
 
 from collections.abc import Callable
@@ -16,10 +18,11 @@ from gpuols.engines import device, launches
 from gpuols.engines.batches import start
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import solution_from
+from gpuols.engines.passes import Passes
 from gpuols.engines.solution import Solution
 
 WIDEST = 64  # columns, a bit each in kernels/pivots.cuh
-EXTREME, _REDUNDANT = 2, 4  # bits of Finding, kernels/dealing.cuh
+EXTREME, _REDUNDANT, IN_DOUBT = 2, 4, 8  # bits of Finding, kernels/dealing.cuh
 _BLOCKS = 512  # that look for shortest solutions at a time
 
 Given = tuple[Any, Any]
@@ -66,31 +69,24 @@ class Verdicts:
         """The same for some of the regressions."""
         return replace(self, places=self.places[where], ridge=self.ridge[where])
 
-    def find(self, shape: Shape, sums: Any, starts: Any, finding: Any) -> Given | None:
-        """Answers from the sums of chunks as `settle` leaves them; None for wide regressions.
+    def find(self, passes: Passes) -> Given | None:
+        """Answers from what passes over the rows have left; None for wide regressions.
 
-        Parameters
-        ----------
-        shape : Shape
-            Of the regressions.
-        sums : (chunks, entries)
-            On the device; changed.
-        starts : (b + 1,) or None
-            First chunk of each regression.
-        finding : (b,)
-            What was found about each; whether columns are redundant is added.
+        Their sums are changed; to their findings are added whether columns are redundant, and
+        whether the answers of anchored sums are in doubt.
         """
+        shape, sums, starts, finding = passes.shape, passes.sums, passes.lot.starts, passes.finding
         if shape.k > WIDEST:
             return None
         count, launch = len(self.places), launches.solve_precise(shape)
         answers = device.empty((shape.answers, count), np.float64)
         status = device.empty((shape.m, count), np.int8)
         ridge = device.upload(self.ridge) if self.ridge.any() else None
-        options = [np.float64(self.tol), np.int32(self.singular == "nan")]
+        options = [np.int32(passes.run), np.float64(self.tol), np.int32(self.singular == "nan")]
         sizes = np.int32(shape.k), np.int32(shape.m), np.int64(shape.chunks), np.int64(count)
         given = [sums, ridge, starts, *options, np.int32(shape.centered), *sizes]
         start(launch, count, [*given, finding, answers, status, np.int64(count)])
-        if self.singular == "min_norm":
+        if self.singular == "min_norm" and not passes.anchored:
             which = np.flatnonzero(device.download(finding) & _REDUNDANT)
             self._shorten(shape, [sums, starts], which, [answers, status, np.int64(count)])
         return answers, status
@@ -110,10 +106,10 @@ class Verdicts:
         device.launch(launch.kernel, blocks, launch.block, given)
 
     def store(self, shape: Shape, given: Given | None, marks: NDArray[np.int8]) -> None:
-        """Put what was found into its place, but what is left to the NumPy engine."""
+        """Put what was found into its place, but what is in doubt or left to the NumPy engine."""
         if given is None:
             return
-        fine = np.flatnonzero((marks & EXTREME) == 0)
+        fine = np.flatnonzero((marks & (EXTREME | IN_DOUBT)) == 0)
         where = self.places[fine]
         answers, status = (device.download(array)[:, fine] for array in given)
         precise = np.ones((len(fine), shape.m), bool)

@@ -1,0 +1,237 @@
+"""Anchored sums on the device: within their bound, and given where nothing else would be."""
+
+import exact
+import machines
+import numpy as np
+import pytest
+from agreement import disagreements
+from machines import in_order, uncovered, upload
+from mpmath import mp
+from problems import CASES
+
+import gpuols
+from gpuols import Status
+from gpuols.engines import device, launches, precision
+from gpuols.engines.dealing import lanes_of
+from gpuols.engines.launches import Shape
+from gpuols.engines.lots import Slices
+from gpuols.engines.passes import Passes
+from gpuols.numerics.bound import gamma_precise
+
+machine, pretended = machines.machine, machines.pretended
+pytestmark = pytest.mark.usefixtures("machine")
+
+NUMBERS = ("params", "bse", "ssr", "error_bound", "df_resid", "status", "rank")
+UNIT = 2.0**-53
+
+KINDS = {
+    "normal": lambda rng, *shape: rng.normal(size=shape),
+    "wide": lambda rng, *shape: rng.normal(size=shape) * 10.0 ** rng.uniform(-9, 9, shape),
+    "few values": lambda rng, *shape: rng.choice([0.1, 0.3, 0.7], shape),
+    "one value": lambda rng, *shape: np.full(shape, 0.1),
+    "tiny": lambda rng, *shape: rng.normal(size=shape) * 1e-70,
+    "huge": lambda rng, *shape: rng.normal(size=shape) * 1e70,
+    "alternating": lambda rng, *shape: 0.1 * (-1.0) ** np.indices(shape).sum(axis=0),
+}
+
+
+def summed(x, y, weights, *, centered, anchored):
+    """Moments of a batch in double-double, and what their products may be wrong by."""
+    shape = Shape(*x.shape[1:], y.shape[2], "double", centered, weights is not None, False)
+    there = [None if a is None else device.upload(a) for a in (x, y, weights)]
+    lot = Slices(there).part(shape, slice(0, len(x)))
+    passes = Passes.of_responses(shape, lot, anchored=anchored)
+    passes.total()
+    run = passes.run
+    return passes.found(), gamma_precise(shape.n) + (3.0 * run + 11.0) * run * 2.0**-104
+
+
+@uncovered
+@in_order
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_are_within_their_bound(kind, weighted):
+    rng = np.random.default_rng(0)
+    for n in (1, 15, 300, 600, 4096):
+        for centered in (False, True) if n > 1 else (False,):
+            z = KINDS[kind](rng, 1, n, 5)
+            if centered and kind in ("normal", "few values"):
+                z += 3e7
+            weights = KINDS["few values"](rng, 1, n) if weighted else None
+            x, y = z[..., :4], z[..., 4:]
+            found, gamma = summed(x, y, weights, centered=centered, anchored=True)
+            heavy = np.ones(n) if weights is None else weights[0]
+            with mp.workdps(exact.DIGITS):
+                true = exact.sums(x[0], y[0], heavy, about_mean=centered)
+            size = np.sqrt(found.raw[0])
+            for mine, low, whole, allowed in (
+                (found.sxx[0], found.low.sxx[0], true.xx, np.outer(size[:4], size[:4])),
+                (found.sxy[0], found.low.sxy[0], true.xy, np.outer(size[:4], size[4:])),
+                (found.syy[0], found.low.syy[0], true.yy, size[4:] ** 2),
+            ):
+                for place in np.ndindex(mine.shape):
+                    with mp.workdps(exact.DIGITS):
+                        error = abs(mp.mpf(mine[place]) + mp.mpf(low[place]) - whole[place])
+                    assert error <= gamma * allowed[place]
+
+
+@in_order
+def test_runs_are_counted(pretended):
+    for n in (0, 1, 15, 16, 100, 511, 4095, 4096, 9000):
+        rows = min(n, launches.CHUNK)
+        longest = len(range(0, rows, lanes_of(n)))
+        passes = Passes(Shape(n, 2, 1, "double", True, False, False), *7 * [None], None, True)
+        assert passes.run == longest
+    assert Passes(Shape(9, 2, 1, "double", True, False, False), *8 * [None]).run == 0
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Regressions of each lot whose responses are summed, and whether by anchored sums."""
+    lots, begin = [], Passes.of_responses
+
+    def of_responses(shape, lot, *, anchored=False):
+        lots.append((lot.count, anchored))
+        return begin(shape, lot, anchored=anchored)
+
+    monkeypatch.setattr(Passes, "of_responses", of_responses)
+    return lots
+
+
+def assert_close(found, expected, stood):
+    """Hold results against the CPU's: to the bit where sums were not anchored."""
+    assert disagreements(found, expected) == []
+    for name in NUMBERS:
+        mine, theirs = getattr(found, name), getattr(expected, name)
+        np.testing.assert_array_equal(mine[~stood], theirs[~stood], name)
+    # Both are rounded, and the rest of what an anchored sum may be wrong by can't be seen.
+    found, expected = found[stood], expected[stood]
+    assert (np.abs(found.error_bound - expected.error_bound) <= 2.5 * UNIT).all()
+    size = np.maximum(np.abs(expected.params), expected.bse)
+    assert (np.abs(found.params - expected.params) <= 4.0 * UNIT * size).all()
+    assert np.allclose(found.bse, expected.bse, rtol=8.0 * UNIT, atol=0.0)
+
+
+def regressions(n=60, seed=0):
+    """Sound ones at the even places; at the odd ones what only closer sums can tell."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(3.0, 1.0, (12, n, 4)), rng.normal(size=(12, n))
+    x[1, :, 1] = x[1, :, 0] + 1e-9 * rng.normal(size=n)
+    y[3] = np.round(x[3]).sum(axis=-1)
+    x[3] = np.round(x[3])
+    x[5, :, 3] = 2.0 * x[5, :, 0]
+    y[7, 2] = np.nan
+    y[9] = 5.0
+    x[11] = rng.integers(0, 2**30, (n, 1)) + 1e-8 * rng.normal(size=(n, 4))
+    return x, y
+
+
+ODD = np.arange(12) % 2 == 1
+
+
+@in_order
+@pytest.mark.parametrize("solver", ["accurate", "auto"])
+@pytest.mark.parametrize("there", [False, True], ids=["host", "device"])
+def test_those_in_doubt_alone_are_summed_again(solver, there, tried, monkeypatch):
+    x, y = regressions()
+    options = {"add_intercept": True, "solver": solver, "tol": 1e-10 if solver == "auto" else 1e-9}
+    expected = gpuols.fit(x, y, device="cpu", **options)
+    given = [upload(x), upload(y)] if there else [x, y]
+    found = gpuols.fit(*given, device="cuda", **options)
+    if there:
+        found = gpuols.fit(x, y, device="cuda", **options)
+        del tried[len(tried) // 2 :]
+    closely = np.flatnonzero(expected.solved_precisely | (solver == "accurate"))
+    assert tried == [(len(closely), True), (np.sum(ODD[closely]), False)]
+    if solver == "accurate":
+        assert_close(found, expected, ~ODD)
+    assert disagreements(found, expected) == []
+
+
+@in_order
+def test_groups_in_doubt_alone_are_summed_again(tried):
+    x, y = regressions()
+    keys = np.repeat(np.arange(12), x.shape[1])
+    given = x.reshape(-1, 4), y.reshape(-1), keys
+    options = {"add_intercept": True, "solver": "accurate"}
+    found, expected = (
+        gpuols.fit_groups(*given, device=name, **options) for name in ("cuda", "cpu")
+    )
+    assert tried == [(12, True), (6, False)]
+    assert_close(found, expected, ~ODD)
+
+
+@in_order
+@pytest.mark.parametrize("ridge", [0.0, 1e-9, 1.0])
+def test_without_rows_to_spare_nothing_is_sure(ridge, tried):
+    for n in (4, 5, 6, 7):
+        x, y = (a[::2] for a in regressions(n))
+        options = {"add_intercept": True, "solver": "accurate", "ridge": ridge}
+        found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+        assert (len(tried) == 2) == (n < 6), (n, tried)
+        assert_close(found, expected, np.full(6, n > 5))
+        tried.clear()
+
+
+@in_order
+def test_several_responses_stand_together(tried):
+    x, y = regressions()
+    y = np.stack([y, y, np.random.default_rng(1).normal(size=y.shape)], axis=-1)
+    options = {"add_intercept": True, "solver": "accurate"}
+    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+    assert tried == [(12, True), (6, False)]
+    assert (found.status[:, 2] == Status.OK).sum() == 10
+    for name in NUMBERS:
+        np.testing.assert_array_equal(getattr(found, name)[ODD], getattr(expected, name)[ODD])
+    assert disagreements(found, expected) == []
+
+
+@in_order
+def test_moments_and_wide_regressions_are_not_tried(tried):
+    x, y = regressions()
+    gpuols.moments(x, y, solver="accurate", device="cuda")
+    wide = np.random.default_rng(0).normal(size=(2, 70, 65))
+    gpuols.fit(wide, wide.sum(axis=-1), solver="accurate", device="cuda")
+    assert [anchored for _, anchored in tried] == [False, False]
+
+
+@uncovered
+@in_order
+@pytest.mark.parametrize("case", CASES[1::4], ids=lambda case: case.name)
+def test_cases_are_answered_as_by_the_cpu(case):
+    X, y, weights = case.data()
+    options = {**case.options, "solver": "accurate"}
+    found, expected = (
+        gpuols.fit(X, y, weights=weights, device=name, **options) for name in ("cuda", "cpu")
+    )
+    assert disagreements(found, expected) == []
+
+
+@pytest.mark.parametrize("n", [60, 5000])
+def test_bits_do_not_depend_on_neighbours_or_blocks(pretended, monkeypatch, n):
+    x, y = regressions(n)
+    options = {"add_intercept": True, "solver": "accurate", "device": "cuda"}
+    whole = gpuols.fit(x, y, **options)
+    monkeypatch.setattr(launches, "_GRID", 1)
+    for some in ([0], [1, 2, 8], [10, 11]):
+        found = gpuols.fit(x[some], y[some], **options)
+        for name in NUMBERS:
+            np.testing.assert_array_equal(getattr(found, name), getattr(whole, name)[some])
+
+
+def test_out_of_memory_halves_what_is_tried_and_goes_on(pretended, monkeypatch):
+    x, y = regressions(300)
+    options = {"add_intercept": True, "solver": "accurate", "device": "cuda"}
+    expected, work, refused = gpuols.fit(x, y, **options), precision._sum_lot, []
+
+    def sum_lot(shape, lot, *given):
+        if lot.count > 2:
+            refused.append(lot.count)
+            raise MemoryError
+        return work(shape, lot, *given)
+
+    monkeypatch.setattr(precision, "_sum_lot", sum_lot)
+    found = gpuols.fit(x, y, **options)
+    assert refused == [12, 6, 3, 6, 3]
+    for name in NUMBERS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
