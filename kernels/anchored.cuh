@@ -16,8 +16,9 @@
 // Error of what anchored sums give, in coefficients and standard errors, up to which it can't be seen.
 constexpr double UNSEEN = 2.0 * UNIT;
 
-// What anchored sums over runs of so many rows add to γ₂.
-__device__ __forceinline__ double rounding_of_anchored(double run) {
+// What anchored sums over so many rows, at most 64 of them on one lane, add to γ₂.
+__device__ __forceinline__ double rounding_of_anchored(double rows) {
+    const double run = fmin(rows, 64.0);
     return (3.0 * run + 11.0) * run * (4.0 * UNIT * UNIT);
 }
 

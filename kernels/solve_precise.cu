@@ -58,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 3 : 4)
     solve_precise(double* sums,             // (chunks, stride), as `settle` leaves them; changed
                   const double* ridge,      // (B,) or null
                   const long long* starts,  // (B + 1,) first chunk of each, or null: `each` of each
-                  int run,                  // of rows in one anchored sum at most; 0 for other sums
+                  int anchored,             // whether the sums are
                   double tol, int whole, int centered, int k, int m, long long each, long long count,
                   signed char* found,   // (B,) Finding
                   double* answers,      // (entries, room)
@@ -80,8 +80,9 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 3 : 4)
         double* const first = sums + chunks.start(b) * stride(at);
         const Regression own = {{first, first + at.size()}, at, ridge ? ridge[b] : 0.0, centered != 0};
         const Answers out = {answers + b, status + b, nullptr, room, k + centered, m};
-        const double gamma = __dadd_rn(rounding_of_pairs(own.rows()), rounding_of_anchored(run));
-        const Kept kept = factor_design(own, gamma, run ? 2.0 : 1.0, work, k, team);
+        double gamma = rounding_of_pairs(own.rows());
+        if (anchored) gamma = __dadd_rn(gamma, rounding_of_anchored(own.rows()));
+        const Kept kept = factor_design(own, gamma, anchored ? 2.0 : 1.0, work, k, team);
         substitute_responses(own, kept, work, k, team);
         const Design design = examine(own, kept, gamma, work, k, team);
         const Dropped rest = {whole != 0};
@@ -91,7 +92,7 @@ extern "C" __global__ void __launch_bounds__(128, FEW_REGISTERS ? 3 : 4)
 
         answer_design(own, design, rest, work, out, k, team);
         if (team.lane == 0 && design.slopes < k) found[b] |= REDUNDANT;
-        if (team.lane == 0 && run && !sure) found[b] |= IN_DOUBT;
+        if (team.lane == 0 && anchored && !sure) found[b] |= IN_DOUBT;
         team.sync();
     }
 }

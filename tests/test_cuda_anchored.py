@@ -12,7 +12,6 @@ from problems import CASES
 import gpuols
 from gpuols import Status
 from gpuols.engines import device, launches, precision
-from gpuols.engines.dealing import lanes_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.lots import Slices
 from gpuols.engines.passes import Passes
@@ -42,7 +41,7 @@ def summed(x, y, weights, *, centered, anchored):
     lot = Slices(there).part(shape, slice(0, len(x)))
     passes = Passes.of_responses(shape, lot, anchored=anchored)
     passes.total()
-    run = passes.run
+    run = min(shape.n, 64)
     return passes.found(), gamma_precise(shape.n) + (3.0 * run + 11.0) * run * 2.0**-104
 
 
@@ -73,16 +72,6 @@ def test_sums_are_within_their_bound(kind, weighted):
                     with mp.workdps(exact.DIGITS):
                         error = abs(mp.mpf(mine[place]) + mp.mpf(low[place]) - whole[place])
                     assert error <= gamma * allowed[place]
-
-
-@in_order
-def test_runs_are_counted(pretended):
-    for n in (0, 1, 15, 16, 100, 511, 4095, 4096, 9000):
-        rows = min(n, launches.CHUNK)
-        longest = len(range(0, rows, lanes_of(n)))
-        passes = Passes(Shape(n, 2, 1, "double", True, False, False), *7 * [None], None, True)
-        assert passes.run == longest
-    assert Passes(Shape(9, 2, 1, "double", True, False, False), *8 * [None]).run == 0
 
 
 @pytest.fixture
@@ -159,6 +148,22 @@ def test_groups_in_doubt_alone_are_summed_again(tried):
     )
     assert tried == [(12, True), (6, False)]
     assert_close(found, expected, ~ODD)
+
+
+@in_order
+def test_bits_do_not_depend_on_longer_groups(tried):
+    sizes = np.array([600, 4000, 515, 5000])
+    keys, rng = np.repeat(np.arange(4), sizes), np.random.default_rng(0)
+    x, y = rng.normal(3.0, 1.0, (len(keys), 3)), rng.normal(size=len(keys))
+    options = {"add_intercept": True, "solver": "accurate", "device": "cuda"}
+    together = gpuols.fit_groups(x, y, keys, **options)
+    assert tried == [(4, True)]
+    for group in range(4):
+        alone = gpuols.fit_groups(
+            x[keys == group], y[keys == group], keys[keys == group], **options
+        )
+        for name in NUMBERS:
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[group])
 
 
 @in_order

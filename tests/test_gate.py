@@ -19,6 +19,8 @@ from gpuols.engines import device
 from gpuols.engines.cuda import Cuda
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Shape
+from gpuols.engines.lots import Lot
+from gpuols.engines.passes import Passes
 from gpuols.engines.verdicts import Verdicts
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +63,9 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
             rows = (x, y, weights), (1,), np.zeros(1, np.int64)
             moments = Cuda(0).reduce_batch(*rows, **given)
             Cuda(0).reduce_batch(*rows, fitted=[moments], **given)
+            asked = Verdicts.empty(np.zeros(1), (k + 1, m), 1e-10, "drop")
+            with np.errstate(invalid="ignore"):  # no kernel has written the answers
+                Cuda(0).reduce_batch(*rows, asked=asked, **given)
         rows = np.zeros((1, 70_000, 1)), np.zeros((1, 70_000, 1)), None
         kind = {"centered": True, "drop": False}
         Cuda(0).fit_batch(*rows, (1,), np.zeros(1), tol=1e-10, **kind)
@@ -68,7 +73,8 @@ def test_every_kernel_of_a_batch_is_listed(monkeypatch):
         redundant = device.upload(np.array([4], np.int8))
         for k in (8, 9, 32):
             asked = Verdicts.empty(np.zeros(1), (k, 1), 1e-10, "min_norm")
-            asked.find(Shape(9, k, 1, "double", False, False, False), None, None, redundant)
+            shape, lot = Shape(9, k, 1, "double", False, False, False), Lot(1, 1, None, None, None)
+            asked.find(Passes(shape, lot, *5 * [None], redundant, None))
         for n, k, real in product((1, 5000), (1, 16, 32, 40), (np.float32, np.float64)):
             gpuols.fit(np.zeros((n, k), real), np.zeros((n, 9), real), device="cuda")
         for k, real in product((*range(10), 33, 64), (np.float32, np.float64)):

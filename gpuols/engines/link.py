@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines import device, ring, streams
-from gpuols.engines.sources import Source
+from gpuols.engines.sources import Beside, Source
 from gpuols.places import CPU, place_of
 
 
@@ -98,6 +98,13 @@ class Plain:
 
     def drain(self) -> None:
         """Nothing is under way."""
+
+
+def send_matrix(link: Link, table: NDArray[Any], dtype: np.dtype) -> Any:
+    """Matrix of the host on the device; what are neighbours in memory are so there."""
+    if abs(table.strides[0]) < abs(table.strides[1]):
+        return link.send(Beside(table.T, dtype)).T
+    return link.send(Beside(table, dtype))
 
 
 def between(

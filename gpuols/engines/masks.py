@@ -14,7 +14,7 @@ from gpuols.engines import device, launches
 from gpuols.engines.batches import Batch, start
 from gpuols.engines.kernels import Kernel
 from gpuols.engines.launches import Launch, Shape
-from gpuols.engines.link import Link
+from gpuols.engines.link import Link, send_matrix
 from gpuols.engines.lots import Lot, Slices, all_ready, in_common, lines, no_room_for_design, steps
 from gpuols.engines.outputs import Outputs
 from gpuols.engines.sources import Beside
@@ -184,6 +184,4 @@ def _sent(table: Any, dtype: np.dtype, link: Link) -> Any:
     """Numbers (b, n) of the host on the device; what all have in common goes over once."""
     if in_common(table):
         return np.broadcast_to(link.send(Beside(table[:1], dtype)), table.shape)
-    if abs(table.strides[0]) < abs(table.strides[1]):
-        return link.send(Beside(table.T, dtype)).T
-    return link.send(Beside(table, dtype))
+    return send_matrix(link, table, dtype)

@@ -100,12 +100,6 @@ class Passes:
         for launch, each in launches.precise_sums(shape, anchored=self.anchored):
             start(launch, lot.chunks * each, [*given, np.int64(lot.chunks), self.sums])
 
-    @property
-    def run(self) -> int:
-        """Rows of the longest anchored sum; 0 for other sums."""
-        rows = min(self.shape.n, launches.CHUNK)
-        return -(-rows // lanes_of(rows)) if self.anchored else 0
-
     def settle(self, *, again: bool = False) -> None:
         """Moments from the sums."""
         shape, lot = self.shape, self.lot

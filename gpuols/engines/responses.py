@@ -15,7 +15,7 @@ from gpuols.engines.anchors import weighted_rows
 from gpuols.engines.batches import start
 from gpuols.engines.design import Design
 from gpuols.engines.launches import Shape
-from gpuols.engines.link import Link
+from gpuols.engines.link import Link, send_matrix
 from gpuols.engines.lots import (
     affordable,
     all_ready,
@@ -27,7 +27,6 @@ from gpuols.engines.lots import (
 from gpuols.engines.outputs import Outputs, as_slice
 from gpuols.engines.premise import Premise
 from gpuols.engines.solution import Solution
-from gpuols.engines.sources import Beside
 from gpuols.engines.transfer import to_host
 from gpuols.moments import Moments
 
@@ -215,9 +214,7 @@ def _anchor_rows(weights: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _responses_at(y: Any, shape: Shape, link: Link) -> Any:
-    """Responses (n, b) on the device, those that are neighbours in host memory neighbours there."""
+    """Responses (n, b) on the device."""
     if not isinstance(y, np.ndarray):
         return all_ready([y, None, None], shape)[0]
-    if abs(y.strides[0]) < abs(y.strides[1]):
-        return link.send(Beside(y.T, shape.dtype)).T
-    return link.send(Beside(y, shape.dtype))
+    return send_matrix(link, y, shape.dtype)

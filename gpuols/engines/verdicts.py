@@ -82,7 +82,11 @@ class Verdicts:
         answers = device.empty((shape.answers, count), np.float64)
         status = device.empty((shape.m, count), np.int8)
         ridge = device.upload(self.ridge) if self.ridge.any() else None
-        options = [np.int32(passes.run), np.float64(self.tol), np.int32(self.singular == "nan")]
+        options = [
+            np.int32(passes.anchored),
+            np.float64(self.tol),
+            np.int32(self.singular == "nan"),
+        ]
         sizes = np.int32(shape.k), np.int32(shape.m), np.int64(shape.chunks), np.int64(count)
         given = [sums, ridge, starts, *options, np.int32(shape.centered), *sizes]
         start(launch, count, [*given, finding, answers, status, np.int64(count)])
