@@ -41,7 +41,8 @@ def predict(X: Any, params: Array, intercept: int, keys: Any, groups: Any) -> Ar
         If X has the wrong number of columns, its leading axes don't broadcast with L, or there
         are groups where the fit had none.
     """
-    x = to_host(arrays.read("X", X).array)
+    # Of rows in another order in memory the terms of a value are added in another order, too.
+    x = np.ascontiguousarray(to_host(arrays.read("X", X).array))
     k = params.shape[-2] - intercept
     if x.ndim < 2 or x.shape[-1] != k:
         raise InputError(
@@ -54,8 +55,7 @@ def predict(X: Any, params: Array, intercept: int, keys: Any, groups: Any) -> Ar
         if groups is not None:
             return _predict_groups(x, params, intercept, keys, groups)
         try:
-            # Of rows that lie column by column BLAS adds the terms in another order.
-            fitted: Array = np.matmul(np.ascontiguousarray(x), params[..., intercept:, :])
+            fitted: Array = np.matmul(x, params[..., intercept:, :])
         except ValueError:
             raise InputError(
                 "X",

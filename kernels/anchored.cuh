@@ -1,10 +1,11 @@
-// anchored.cuh: sums of products of double-doubles, each held near a power of two that is at least
-// twice as large: what a product loses there is exact after one subtraction, and takes 6 operations
-// with the low parts instead of 17.
+// anchored.cuh: sums of products of double-doubles, each held near a power of two that is nearly four
+// times as large, or more: what a product loses there is exact after one subtraction, and takes 6
+// operations with the low parts instead of 17.
 //
-// A sum starts at C = 2^(a + b), a and b such that 2^2a and 2^2b are more than twice the sums of
-// squares of its two columns. Those are at least an eighth of that, so that over a run of ν rows the
-// error is at most 8 (1.5 ν² + 5.5 ν) 2⁻¹⁰⁶ times the root of the product of the two.
+// A sum starts at C = 2^(a + b), a and b such that 2^2a and 2^2b are four to sixteen times the sums of
+// squares of its two columns, which are known but for their rounding. So it stays between C/2 and 2C,
+// and over a run of ν rows its error is at most 16 (1.5 ν² + 5.5 ν) 2⁻¹⁰⁶ times the root of the product
+// of those two.
 //
 // Source: Rump, Ogita & Oishi (2008), Accurate floating-point summation part I, for the extraction.
 
@@ -19,13 +20,13 @@ constexpr double UNSEEN = 2.0 * UNIT;
 // What anchored sums over so many rows, at most 64 of them on one lane, add to γ₂.
 __device__ __forceinline__ double rounding_of_anchored(double rows) {
     const double run = fmin(rows, 64.0);
-    return (3.0 * run + 11.0) * run * (4.0 * UNIT * UNIT);
+    return (6.0 * run + 22.0) * run * (4.0 * UNIT * UNIT);
 }
 
-// 2^a.
+// 2^a, given the sum of squares as it was computed.
 __device__ __forceinline__ double anchor_of(double squares) {
     const int exponent = squares > 0.0 ? exponent_of(squares) : 0;
-    return power_of_two(max(-500, min(500, (exponent + 2) >> 1)));
+    return power_of_two(max(-500, min(500, (exponent + 3) >> 1)));
 }
 
 __device__ __forceinline__ void add_anchored(Pair& sum, const Pair& a, const Pair& b) {

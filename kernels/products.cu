@@ -129,6 +129,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         Pair sum[PANEL][PANEL];
         if (busy) {
             const double* const points = anchors + b * at.columns();
+            // Of residuals there are no anchored sums.
             const double* const own_rest = GPUOLS_ANCHORED ? nullptr : rest.of(b, m);
             const Columns<GPUOLS_REAL> left(table, points, own_rest, tile.row * PANEL);
             const Columns<GPUOLS_REAL> right(table, points, own_rest, tile.column * PANEL);

@@ -19,8 +19,8 @@ __device__ __forceinline__ double settled(double number, bool blank, double erro
     return blank && fabs(number) <= error ? 0.0 : number;
 }
 
-// Answers to response r; what rounding in the sums may change in them, infinite if they are not OK or
-// the fit is exact.
+// Answers to response r; their error but for the rounding of solving, infinite if they are not OK or the
+// fit is exact.
 template <class Rest, class Team>
 __device__ __forceinline__ double answer(const Regression& own, int r, const Design& design,
                                          const Rest& rest, double tol, const Room& room,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from emulator import build, standin
 
-from gpuols.engines import device, precision
+from gpuols.engines import device
+from gpuols.engines.verdicts import Verdicts
 
 on_device = pytest.param("device", marks=pytest.mark.gpu)
 in_order = pytest.mark.parametrize("machine", ["fifo", on_device], indirect=True)
@@ -43,7 +44,7 @@ def pretended(machine):
 @pytest.fixture
 def unanchored(monkeypatch):
     """No anchored sums: all answers come of those that have the bits of the CPU's."""
-    monkeypatch.setattr(precision, "WIDEST", -1)
+    monkeypatch.setattr(Verdicts, "stand_on_anchored_sums", lambda *_: False)
 
 
 def upload(array: np.ndarray | None):

@@ -471,3 +471,14 @@ def test_one_group_alone_knows_its_key():
     got, want = (fit.predict(X, groups=["a", "b"] * 3) for fit in (one, FITTED))
     assert np.isnan(got[::2]).all()
     np.testing.assert_array_equal(got[1::2], want[1::2])
+
+
+def test_predictions_do_not_depend_on_the_order_of_rows_in_memory():
+    rng = np.random.default_rng(0)
+    keys, X, y = np.arange(90) % 6, rng.normal(size=(90, 7)), rng.normal(size=90)
+    wide = np.zeros((90, 14))
+    wide[:, ::2] = X
+    for result, groups in ((gpuols.fit_groups(X, y, keys), keys), (gpuols.fit(X, y), None)):
+        expected = result.predict(X, groups=groups)
+        for same in (np.asfortranarray(X), X[::-1].copy()[::-1], wide[:, ::2]):
+            np.testing.assert_array_equal(result.predict(same, groups=groups), expected)

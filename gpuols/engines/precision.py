@@ -26,7 +26,7 @@ from gpuols.engines.launches import Shape
 from gpuols.engines.lots import Lot, Slices, Stretches, affordable, shape_of, too_large
 from gpuols.engines.passes import Passes
 from gpuols.engines.transfer import to_host
-from gpuols.engines.verdicts import EXTREME, IN_DOUBT, WIDEST, Verdicts
+from gpuols.engines.verdicts import EXTREME, IN_DOUBT, Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
 from gpuols.moments import Moments
@@ -93,7 +93,7 @@ def sum_batch(
         out.store(which, found)
         return which[doubts]
 
-    anchored = asked is not None and shape.k <= WIDEST
+    anchored = asked is not None and asked.stand_on_anchored_sums(shape)
     _in_turns(anchored, len(places), batch_size or _step(shape, shape.n), work, shape, number)
     return out
 
@@ -180,7 +180,7 @@ def _sum_alike(
         return which[doubts]
 
     average = int(lengths.sum()) // max(len(groups), 1) + 1
-    anchored = asked is not None and shape.k <= WIDEST
+    anchored = asked is not None and asked.stand_on_anchored_sums(shape)
     _in_turns(anchored, len(groups), batch_size or _step(shape, average), work, shape, number)
     return out
 

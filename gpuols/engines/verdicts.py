@@ -65,6 +65,10 @@ class Verdicts:
         solution, done = Solution.empty(count, *sizes), np.zeros(count, bool)
         return cls(np.arange(count), ridge, tol, singular, solution, done)
 
+    def stand_on_anchored_sums(self, shape: Shape) -> bool:
+        """Whether anchored sums are worth trying: a response tells where they are in doubt."""
+        return shape.k <= WIDEST and shape.m > 0
+
     def of(self, where: Any) -> Self:
         """The same for some of the regressions."""
         return replace(self, places=self.places[where], ridge=self.ridge[where])
