@@ -72,7 +72,8 @@ def fit(
     device : str
         "auto": where the data is; data in host memory is fitted on the CPU, or on the first CUDA
         device where the time for copies and work, by rates measured there once, is expected to be
-        clearly less. "cpu", "cpu:numpy"; "cuda", "cuda:1": data in host memory is copied over, and
+        clearly less. "cpu", "cpu:numpy"; "cpu:numba": batches by compiled code, where Numba is
+        installed, the rest as "cpu"; "cuda", "cuda:1": data in host memory is copied over, and
         the results are copied back; "cuda:all": the same with every device that CUDA shows, a
         share each, while data on a device is fitted there. What the error bound rejects is summed
         again where it was, and solved there but beyond 64 columns and for responses on one design.

@@ -33,7 +33,7 @@ def test_every_engine_of_the_options_is_listed():
 def test_an_engine_runs_if_it_is_ready_and_else_says_the_same_reason(engine):
     state = gpuols.info().engines[engine]
     if state.startswith("ready"):
-        assert runs(engine) == engine
+        assert runs(engine).split("+")[0] == engine
     else:
         assert len(state.split()) > 3
         assert state in runs(engine)

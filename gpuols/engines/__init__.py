@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -155,12 +156,18 @@ class Engine(Protocol):
         """Work through tasks, several at a time."""
 
 
-_ENGINES: dict[str, Callable[[int], Engine]] = {cpu.NAME: lambda number: cpu, "cuda": Cuda}
+def _compiled(_: int) -> Engine:
+    from gpuols.engines import cpu_jit
 
-_ALL = "cuda:all"
+    return cpu_jit
 
-_ABSENT = {
-    "cpu:numba": 'this version of gpuols has no compiled CPU engine; use device="cpu"',
+
+_COMPILED, _ALL = "cpu:numba", "cuda:all"
+
+_ENGINES: dict[str, Callable[[int], Engine]] = {
+    cpu.NAME: lambda number: cpu,
+    _COMPILED: _compiled,
+    "cuda": Cuda,
 }
 
 
@@ -212,7 +219,7 @@ def _place_wanted(device: str, place: str) -> str:
 
 def available() -> dict[str, str]:
     """Engines by name: "ready", for CUDA with the name of the device, or why one can't be had."""
-    return {name: _why_not(name) or _ready(name) for name in (*_ENGINES, *_ABSENT)}
+    return {name: _why_not(name) or _ready(name) for name in _ENGINES}
 
 
 def _name(device: str) -> str:
@@ -227,7 +234,9 @@ def _why_not(device: str) -> str:
     if device == _ALL and not reason:
         reasons = {number: devices.why_not(number) for number in Several.every().numbers}
         reason = "; ".join(f"cuda:{number}: {why}" for number, why in reasons.items() if why)
-    return reason or ("" if name in _ENGINES else _ABSENT[name])
+    if name == _COMPILED and find_spec("numba") is None:
+        return 'Numba is not installed: pip install "gpuols[cpu]"'
+    return reason
 
 
 def _number(device: str) -> int:

@@ -20,7 +20,7 @@ from gpuols.numerics.bound import UNIT
 from gpuols.numerics.doubledouble import Array, Pair
 
 TOLERANCE = 1e-10
-_DIGITS_OF_X = 8.0 * UNIT
+DIGITS_OF_X = 8.0 * UNIT
 
 
 def floor(about_mean: Array, about_zero: Array) -> Array:
@@ -38,7 +38,7 @@ def floor(about_mean: Array, about_zero: Array) -> Array:
     (k, b)
         The thresholds.
     """
-    return np.asarray(np.fmax(TOLERANCE**2 * about_mean, _DIGITS_OF_X**2 * about_zero))
+    return np.asarray(np.fmax(TOLERANCE**2 * about_mean, DIGITS_OF_X**2 * about_zero))
 
 
 def factor(

@@ -149,17 +149,18 @@ def answer_each(
         calls: Any = (count,)
     else:
         moments, solution, calls = first(report)
+    plainly = partial(Answer, moments, helped=first is None)
     if job.ridge is None:
-        return Answer(moments, None)
+        return plainly(None)
     assert solution is not None
     # On a device this waits until nobody reads the rows any more: they may be freed then.
     number = int(calls[0])
     if job.options.solver == "cholesky" or not number:
-        return Answer(moments, solution)
+        return plainly(solution)
     wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
     places = to_host(np.flatnonzero(wanted))
     if not len(places):
-        return Answer(moments, solution)
+        return plainly(solution)
     closer, better, helped = _look_closely(job, shape, tasks, places)
     assert better is not None
     moments, solution = with_room_for(moments, solution, closer)
@@ -167,7 +168,7 @@ def answer_each(
     where, there = to_place(places, place), partial(to_place, place=place)
     moments.store(where, closer.map(there))
     solution.store(where, better.map(there))
-    return Answer(moments, solution, Refined(places, closer), helped)
+    return Answer(moments, solution, Refined(places, closer), helped or first is None)
 
 
 def with_room_for(

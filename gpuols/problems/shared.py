@@ -271,14 +271,14 @@ class _Columns:
             found.append(engine.moments_batch(*tables, which, precise=precise, space=space, **kind))
             return 0
 
-        if engine.fit_batch is None or not self.given[0].shape[1]:
+        at_once = engine.reduce_batch if precise else engine.fit_batch
+        if at_once is None or not self.given[0].shape[1]:
             engine.run([slice(0, 1)], work)
-        elif engine.reduce_batch is not None and precise:
-            one = np.zeros(1, np.int64)
-            found.append(engine.reduce_batch(_as_batch(*self.given), (1,), one, **kind))
+        elif precise:
+            found.append(at_once(_as_batch(*self.given), (1,), np.zeros(1, np.int64), **kind))
         else:
             tol, tables = self.job.options.tol, _as_batch(*self.given)
-            found.append(engine.fit_batch(*tables, (1,), np.zeros(1), tol=tol, **kind)[0])
+            found.append(at_once(*tables, (1,), np.zeros(1), tol=tol, **kind)[0])
         return found[0].map(to_host).reshape(())
 
 

@@ -1,0 +1,250 @@
+"""Products: sums over rows of products of columns, in registers, in functions that Numba compiles.
+
+One response and few columns, `narrow`: eight rows at a time, a column of eight numbers a register,
+all products kept in registers throughout. Rows are shifted as they are read.
+
+More, `tile`: rows are shifted first into a table, 1 and the columns side by side; a tile of eight
+rows of the Gram matrix and up to 24 columns is kept in registers while all rows of the table pass.
+
+Every sum is one chain of fused multiplications and additions, or eight that are added in pairs.
+"""
+
+from itertools import combinations_with_replacement
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from gpuols.engines.jit.lanes import (
+    BITS,
+    DOUBLE,
+    INDEX,
+    INT,
+    PICKS,
+    VECTOR,
+    WIDTH,
+    constant,
+    declared,
+    fused,
+    pointer,
+    read,
+    spread,
+    write,
+)
+
+NARROW = 4  # columns of X whose products fit the registers
+
+
+def entries(k: int) -> list[tuple[int, ...]]:
+    """Columns, y the last, whose products `narrow` sums, (i, j), and those it sums alone, (i,)."""
+    products = ((j, i) for i, j in combinations_with_replacement(range(k + 1), 2))
+    return [*products, *((i,) for i in range(k + 1))]
+
+
+@intrinsic
+def narrow(
+    _: Any,
+    x: Any,
+    at_x: Any,
+    y: Any,
+    at_y: Any,
+    w: Any,
+    at_w: Any,
+    rows: Any,
+    near: Any,
+    columns: Any,
+    out: Any,
+) -> Any:
+    """Sums over rows (rows, k) of x, (rows,) of y and of weights or None, C order.
+
+    `at_x`, `at_y` and `at_w` are the elements where they begin in the memory of the arrays, `near`
+    the anchors (k + 1,); `columns` is a tuple of k numbers, whose values are not looked at. `out`
+    gets the sums, as `entries` lists them.
+    """
+    k, weighted = columns.count, not isinstance(w, types.NoneType)
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        def place(array: int, offset: Any) -> Any:
+            kind = sig.args[array]
+            return pointer(context, builder, kind, arguments[array], offset)
+
+        first = [(place(0, arguments[1]), k), (place(2, arguments[3]), 1)]
+        heavy = place(4, arguments[5]) if weighted else None
+        anchors = [spread(builder, builder.load(place(7, INT(c)))) for c in range(k + 1)]
+        listed = entries(k)
+        sums = [cgutils.alloca_once_value(builder, constant(0.0)) for _ in listed]
+
+        def add(index: Any, left: Any = None) -> None:
+            row = builder.mul(index, INT(WIDTH))
+            there = None if left is None else _first(builder, left)
+            read_now = []
+            for address, count in first:
+                own = builder.gep(address, [builder.mul(row, INT(count))])
+                read_now += _columns(builder, own, count, left)
+            z = [builder.fsub(own, near) for own, near in zip(read_now, anchors, strict=True)]
+            if weighted:
+                own = builder.gep(heavy, [row])
+                weight = read(builder, own) if left is None else _some(builder, own, 1, left)
+                counts = builder.fcmp_ordered(">", weight, constant(0.0))
+                there = counts if there is None else builder.and_(there, counts)
+            if there is not None:
+                z = [builder.select(there, own, constant(0.0)) for own in z]
+            turned = [builder.fmul(weight, own) for own in z] if weighted else z
+            for sum, entry in zip(sums, listed, strict=True):
+                before = builder.load(sum)
+                if len(entry) == 1:
+                    found = builder.fadd(before, turned[entry[0]])
+                else:
+                    found = fused(builder, turned[entry[0]], z[entry[1]], before)
+                builder.store(found, sum)
+
+        whole = builder.lshr(arguments[6], INT(3))
+        with cgutils.for_range(builder, whole) as loop:
+            add(loop.index)
+        rest = builder.and_(arguments[6], INT(WIDTH - 1))
+        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+            add(whole, rest)
+        found = [builder.load(sum) for sum in sums]
+        found += [constant(0.0)] * (-len(found) % WIDTH)
+        for start in range(0, len(found), WIDTH):
+            write(builder, place(9, INT(start)), _totals(builder, found[start : start + WIDTH]))
+
+    given = x, at_x, y, at_y, w, at_w, rows, near, columns, out
+    return types.void(*given), generate
+
+
+def _columns(builder: Any, address: Any, count: int, left: Any) -> list[Any]:
+    """Eight rows of so many columns, a column a vector; zero but for the first `left`, if so."""
+    if not count:
+        return []
+    if left is None:
+        table = read(builder, address, WIDTH * count)
+    else:
+        table = _some(builder, address, count, left)
+    nothing = ir.Constant(table.type, ir.Undefined)
+    picks = ([column + count * row for row in range(WIDTH)] for column in range(count))
+    return [builder.shuffle_vector(table, nothing, PICKS(pick)) for pick in picks]
+
+
+def _some(builder: Any, address: Any, count: int, left: Any) -> Any:
+    """The first `left` rows of eight, of so many columns; zero for the others."""
+    size = WIDTH * count
+    kind = ir.VectorType(DOUBLE, size)
+    place, there = builder.bitcast(address, kind.as_pointer()), _first(builder, left, count)
+    name = f"llvm.masked.load.v{size}f64.p0"
+    own = declared(builder, name, kind, place.type, INDEX, there.type, kind)
+    return builder.call(own, [place, INDEX(8), there, ir.Constant(kind, [0.0] * size)])
+
+
+def _first(builder: Any, left: Any, count: int = 1) -> Any:
+    """A mask of the first `left` rows of eight, of so many columns."""
+    size = WIDTH * count
+    numbers = ir.Constant(ir.VectorType(INT, size), list(range(size)))
+    nothing = ir.Constant(numbers.type, ir.Undefined)
+    limit = builder.insert_element(nothing, builder.mul(left, INT(count)), INDEX(0))
+    everywhere = ir.Constant(ir.VectorType(INDEX, size), [0] * size)
+    return builder.icmp_signed("<", numbers, builder.shuffle_vector(limit, nothing, everywhere))
+
+
+def _totals(builder: Any, vectors: list[Any]) -> Any:
+    """The sums of eight vectors, side by side, each added in pairs of neighbours."""
+    step = 1
+    while len(vectors) > 1:
+        joined = []
+        for a, b in zip(vectors[::2], vectors[1::2], strict=True):
+            even = [i if not i & step else i - step + WIDTH for i in range(WIDTH)]
+            odd = [i + step if not i & step else i + WIDTH for i in range(WIDTH)]
+            halves = [builder.shuffle_vector(a, b, PICKS(half)) for half in (even, odd)]
+            joined.append(builder.fadd(*halves))
+        vectors, step = joined, 2 * step
+    return vectors[0]
+
+
+@intrinsic
+def shift(
+    _: Any, source: Any, at: Any, count: Any, near: Any, at_near: Any, out: Any, to: Any
+) -> Any:
+    """Write so many neighbouring numbers minus anchors to out[to:]; `at` ... are elements."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        source, near, out = (
+            pointer(context, builder, sig.args[i], arguments[i], arguments[j])
+            for i, j in ((0, 1), (3, 4), (5, 6))
+        )
+        steps = builder.lshr(builder.add(arguments[2], INT(WIDTH - 1)), INT(3))
+        with cgutils.for_range(builder, steps) as loop:
+            begin = builder.mul(loop.index, INT(WIDTH))
+            left = builder.sub(arguments[2], begin)
+            own, anchor, target = (builder.gep(a, [begin]) for a in (source, near, out))
+            value = builder.fsub(_some(builder, own, 1, left), _some(builder, anchor, 1, left))
+            name = "llvm.masked.store.v8f64.p0"
+            address = builder.bitcast(target, VECTOR.as_pointer())
+            put = declared(builder, name, ir.VoidType(), VECTOR, address.type, INDEX, BITS)
+            builder.call(put, [value, address, INDEX(8), _first(builder, left)])
+
+    return types.void(source, at, count, near, at_near, out, to), generate
+
+
+@intrinsic
+def tile(
+    _: Any,
+    left: Any,
+    right: Any,
+    rows: Any,
+    pitch: Any,
+    first: Any,
+    second: Any,
+    widths: Any,
+    out: Any,
+) -> Any:
+    """Eight rows of left' right, for tables (rows, pitch), C order, into `out` (pitch, pitch).
+
+    They are rows `first` ... `first` + 7, columns `second` ... of as many vectors of eight as the
+    tuple `widths` has numbers.
+    """
+    number = widths.count
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        rows, pitch, first, second = arguments[2:6]
+        left = pointer(context, builder, sig.args[0], arguments[0], first)
+        right = pointer(context, builder, sig.args[1], arguments[1], second)
+        corner = builder.add(builder.mul(first, pitch), second)
+        out = pointer(context, builder, sig.args[7], arguments[7], corner)
+        sums = [
+            [cgutils.alloca_once_value(builder, constant(0.0)) for _ in range(number)]
+            for _ in range(WIDTH)
+        ]
+        with cgutils.for_range(builder, rows) as loop:
+            row = builder.mul(loop.index, pitch)
+            own, other = builder.gep(left, [row]), builder.gep(right, [row])
+            vectors = [read(builder, builder.gep(other, [INT(WIDTH * v)])) for v in range(number)]
+            for i in range(WIDTH):
+                factor = spread(builder, builder.load(builder.gep(own, [INT(i)])))
+                for v in range(number):
+                    before = builder.load(sums[i][v])
+                    builder.store(fused(builder, factor, vectors[v], before), sums[i][v])
+        for i in range(WIDTH):
+            line = builder.gep(out, [builder.mul(pitch, INT(i))])
+            for v in range(number):
+                write(builder, builder.gep(line, [INT(WIDTH * v)]), builder.load(sums[i][v]))
+
+    return types.void(left, right, rows, pitch, first, second, widths, out), generate
+
+
+@intrinsic
+def fetch(_: Any, array: Any, at: Any) -> Any:
+    """Have an element of an array's memory brought near; harmless where there is none."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        address = builder.bitcast(
+            pointer(context, builder, sig.args[0], *arguments), ir.IntType(8).as_pointer()
+        )
+        flags = [INDEX(0), INDEX(3), INDEX(1)]
+        own = declared(
+            builder, "llvm.prefetch.p0", ir.VoidType(), address.type, *(flag.type for flag in flags)
+        )
+        builder.call(own, [address, *flags])
+
+    return types.void(array, at), generate

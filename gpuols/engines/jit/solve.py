@@ -1,0 +1,194 @@
+"""Solve: sums of eight regressions to moments, answers, error bound and status, lane by lane.
+
+As `gpuols.engines.solve` in double. The slopes are D A⁻¹ D sxy; the intercept comes last, from the
+means, in about 106 bits.
+
+Source: Ogita, Rump & Oishi (2005), Accurate sum and dot product, for the compensated intercept.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.jit.bounds import in_range, is_finite, larger, relative
+from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.design import Design, Room, examine
+from gpuols.engines.jit.lanes import Lanes, choose, every, fma, load, root, store
+from gpuols.engines.jit.linear import finish, halve, packed
+from gpuols.errors import Status
+from gpuols.numerics.bound import UNIT
+
+Array = NDArray[Any]
+
+_OK, _UNTRUSTED = float(Status.OK), float(Status.UNTRUSTED)
+_TOO_FEW_ROWS, _NONFINITE = float(Status.TOO_FEW_ROWS), float(Status.NONFINITE)
+
+
+@compiled
+def product_of(c: int, j: int, k: int) -> int:
+    """Place among the products of that of columns c and j, or of response c with itself, j = k."""
+    return packed(c, j) if c < k else k * (k + 1) // 2 + (c - k) * (k + 1) + j
+
+
+@compiled
+def centre(v: Array, k: int, m: int, centered: bool) -> None:
+    """Sums about the anchor to means and moments about the mean, in place."""
+    q, weight = k + m, load(v, 1)
+    some = choose(weight == 0.0, every(1.0), weight)
+    first = 3 + 3 * q
+    for c in range(q):
+        mean = load(v, 3 + q + c) / some
+        store(v, 3 + q + c, mean)
+        if not centered:
+            continue
+        for j in range(min(c, k)):
+            at = first + product_of(c, j, k)
+            store(v, at, load(v, at) - weight * mean * load(v, 3 + q + j))
+        at = first + product_of(c, min(c, k), k)
+        store(v, at, load(v, at) - weight * mean * mean)
+
+
+@compiled
+def two_sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
+    """Sum and its exact rounding error."""
+    total = a + b
+    shadow = total - a
+    return total, (a - (total - shadow)) + (b - shadow)
+
+
+@compiled
+def intercept_of(v: Array, k: int, q: int, r: int, scale: Array, b: Array) -> Lanes:
+    """Intercept of response r with slopes in scaled units."""
+    value, rest = two_sum(load(v, 3 + k + r), load(v, 3 + q + k + r))
+    for j in range(k):
+        mean, low = two_sum(load(v, 3 + j), load(v, 3 + q + j))
+        center, slope = 0.0 - mean * load(scale, j), load(b, j)
+        product = slope * center
+        error = fma(slope, center, 0.0 - product)
+        value, carry = two_sum(value, product)
+        rest = rest + (carry + error - slope * (low * load(scale, j)))
+    return value + rest
+
+
+@compiled
+def answer(
+    v: Array,
+    k: int,
+    m: int,
+    centered: bool,
+    r: int,
+    tol: float,
+    design: Design,
+    room: Room,
+    out: Array,
+) -> Lanes:
+    """Answers to response r, into rows of answers; its statuses."""
+    q, free, b, scale = k + m, 1 if centered else 0, room.half, room.scale
+    raw, mean = load(v, 3 + 2 * q + k + r), load(v, 3 + q + k + r)
+    products = 3 + 3 * q + product_of(k + r, 0, k)
+    for j in range(k):
+        store(b, j, load(v, products + j) * load(scale, j))
+    halve(room.lower, k, b)
+    finish(room.lower, k, b)
+    explained, shrunk, squares = every(0.0), every(0.0), raw
+    for j in range(k):
+        own, by = load(b, j), load(scale, j)
+        explained = explained + own * (load(v, products + j) * by)
+        shrunk = shrunk + design.penalty * (by * by) * own * own
+        squares = squares + load(v, 3 + 2 * q + j) * (by * by) * own * own
+    ssr = load(v, products + k) - explained - shrunk
+    ssr = choose((ssr < 0.0) | (design.df == 0.0), every(0.0), ssr)
+
+    deviation = root(ssr / choose(design.df > 0.0, design.df, every(np.nan)))
+    noise = design.gamma * root(design.leverage * squares)
+    error, level = every(0.0), every(0.0)
+    for j in range(k):
+        se = root(load(room.variance, j)) * deviation
+        error = larger(error, relative(root(load(room.spread, j)) * noise, load(b, j), se))
+    if centered:
+        level = intercept_of(v, k, q, r, scale, b)
+        own = root(design.reach) * (noise + design.gamma * root(raw))
+        error = larger(error, relative(own, level, root(design.level) * deviation))
+    of_ssr = (design.gamma * squares + 2.0 * noise * root(shrunk)) / ssr
+    error = larger(error, 0.5 * (design.of_variances + of_ssr)) + (8.0 + 0.5 * k) * UNIT
+    error = choose(design.fine & in_range(raw), error, every(np.inf))
+
+    finite, few = design.sound & is_finite(mean) & (raw == raw), design.df <= 0.0
+    known = finite & design.solved & ~(design.df < 0.0)
+    trusted = design.solved & design.distinct & (error <= tol)
+    code = choose(trusted, every(_OK), every(_UNTRUSTED))
+    code = choose(few, every(_TOO_FEW_ROWS), code)
+    p, nothing = k + free, every(np.nan)
+    if centered:
+        store(out, r, choose(known, level, nothing))
+    for j in range(k):
+        store(out, (free + j) * m + r, choose(known, load(b, j) * load(scale, j), nothing))
+    store(out, p * (m + 1) + r, choose(known, ssr, nothing))
+    store(out, p * (m + 1) + m + r, choose(known & ~few, error, every(np.inf)))
+    return choose(finite, code, every(_NONFINITE))
+
+
+@compiled
+def deliver_design(k: int, m: int, centered: bool, design: Design, room: Room, out: Array) -> None:
+    """What does not depend on the responses, into rows of answers."""
+    free = 1 if centered else 0
+    p, enough, nothing = k + free, design.solved & ~(design.df < 0.0), every(np.nan)
+    if centered:
+        store(out, p * m, choose(enough, design.level, nothing))
+    for j in range(k):
+        square = load(room.scale, j) * load(room.scale, j)
+        own = load(room.variance, j) * square
+        store(out, p * m + free + j, choose(enough, own, nothing))
+    store(out, p * (m + 1) + 2 * m, choose(enough, design.df, nothing))
+    store(out, p * (m + 1) + 2 * m + 1, choose(enough, every(float(p)), every(-1.0)))
+
+
+@compiled
+def deliver_moments(v: Array, k: int, m: int, out: Array) -> None:
+    """Moments, the products of X whole."""
+    q = k + m
+    first = 3 + 3 * q
+    for e in range(first):
+        store(out, e, load(v, e))
+    for i in range(k):
+        for j in range(k):
+            store(out, first + i * k + j, load(v, first + packed(max(i, j), min(i, j))))
+        for r in range(m):
+            at = first + product_of(k + r, i, k)
+            store(out, first + k * k + i * m + r, load(v, at))
+    for r in range(m):
+        store(out, first + k * q + r, load(v, first + product_of(k + r, k, k)))
+
+
+@compiled
+def solve(
+    v: Array,
+    k: int,
+    m: int,
+    centered: bool,
+    ridge: Array,
+    tol: float,
+    room: Room,
+    moments: Array,
+    answers: Array,
+    status: Array,
+) -> Array:
+    """Moments and answers of eight regressions, given their sums about their anchors, changed.
+
+    `ridge` (8,) are the penalties; `moments` (entries, 8), `answers` (entries, 8) and `status`
+    (m, 8) are those of `gpuols.engines.outputs`. Gives whether each calls for a closer look, (8,).
+    """
+    centre(v, k, m, centered)
+    design = examine(v, k, m, centered, ridge, room)
+    store(room.flags, 2, every(0.0))
+    for r in range(m):
+        code = answer(v, k, m, centered, r, tol, design, room, answers)
+        store(room.flags, 0, code)
+        for lane in range(8):
+            status[r, lane] = np.int8(room.flags[0, lane])
+        store(room.flags, 2, choose(code == _OK, load(room.flags, 2), every(1.0)))
+    deliver_design(k, m, centered, design, room, answers)
+    deliver_moments(v, k, m, moments)
+    calls: Array = room.flags[2]
+    return calls

@@ -1,0 +1,90 @@
+"""Parts of the compiled CPU engine: numbers side by side, and what is kept on disk."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
+
+if find_spec("numba") is not None:
+    from numba import njit
+
+    from gpuols.engines.jit import compiling
+    from gpuols.engines.jit.lanes import choose, every, fma, load, near_root, root, size, store
+
+    @njit
+    def work(a, b, out):
+        x, y = load(a, 0), load(b, 0)
+        for row, value in enumerate((x + y, x - y, x * y, x / y, 2.0 - x, y * 0.5, fma(x, y, x))):
+            store(out, row, value)
+        for row, value in enumerate((root(x), size(x), near_root(x), every(7.0))):
+            store(out, 7 + row, value)
+        one, zero = every(1.0), every(0.0)
+        for row, where in enumerate(
+            (x > y, x >= y, x < y, x <= y, x == y, (x > y) & (x > 0.0), (x > y) | ~(x == x))
+        ):
+            store(out, 11 + row, choose(where, one, zero))
+
+
+NUMBERS = (0.0, -0.0, 1.0, -2.5, 1e300, 5e-324, np.inf, -np.inf, np.nan, 3.0, 0.1)
+
+
+def test_each_lane_is_a_number_of_its_own():
+    rng, out = np.random.default_rng(0), np.empty((18, 8))
+    with np.errstate(all="ignore"):
+        for _ in range(200):
+            x, y = rng.choice(NUMBERS, (2, 8))
+            work(x[None], y[None], out)
+            expected = [x + y, x - y, x * y, x / y, 2.0 - x, y * 0.5]
+            np.testing.assert_array_equal(out[:6], expected)
+            np.testing.assert_array_equal(out[7:9], [np.sqrt(x), np.abs(x)])
+            assert (out[10] == 7.0).all()
+            wheres = x > y, x >= y, x < y, x <= y, x == y, (x > y) & (x > 0), (x > y) | (x != x)
+            np.testing.assert_array_equal(out[11:], wheres)
+
+
+def test_a_product_and_a_sum_are_rounded_once():
+    x = np.full((1, 8), 1.0 + 2.0**-30)
+    out = np.empty((18, 8))
+    work(x, x, out)
+    assert (out[6] == 2.0 + 3.0 * 2.0**-30 + 2.0**-60).all()
+    work(x, -x + 2.0**-31, out)
+    assert (out[6] == -(2.0**-31) * (1.0 + 2.0**-30)).all()
+
+
+def test_scales_are_powers_of_two_near_one_over_the_root():
+    x, out = np.array([[1.0, 2.0, 3.9, 4.0, 1e300, 1e-300, 0.0, -1.0]]), np.empty((18, 8))
+    work(x, x, out)
+    mantissa, _ = np.frexp(out[9])
+    assert (mantissa == 0.5).all()
+    left = (x[0] * out[9] ** 2)[:6]
+    assert ((left >= 0.5) & (left < 2.0)).all()
+    assert (out[9][6:] == 1.0).all()
+
+
+def test_what_is_kept_is_found_by_all_that_it_is_made_of(monkeypatch, tmp_path):
+    found = compiling._fingerprint()
+    assert found == compiling._fingerprint() > 0
+    changed = tmp_path / "compiling.py"
+    changed.write_text("pass")
+    monkeypatch.setattr(compiling, "__file__", str(changed))
+    assert compiling._fingerprint() != found
+
+
+def test_without_a_place_to_keep_it_a_function_is_compiled_for_this_process(monkeypatch):
+    asked, real = [], compiling.njit
+
+    def refuse(**options):
+        asked.append(options)
+        if "cache" in options:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(compiling, "njit", refuse)
+    function = compiling.kept(lambda number: lambda x: x + 0 * number)
+    assert function(3) == 3
+    assert [sorted(options) for options in asked] == [
+        ["cache", "error_model", "nogil"],
+        ["error_model", "nogil"],
+    ]
