@@ -71,6 +71,15 @@ def test_a_bound_that_counts_long_runs_holds():
 
 
 @needs_numba
+def test_a_bound_holds_where_weights_round_alike():
+    X, y, weights = normal(4, 20_000, 0), normal(4, 20_000) - 3.0, np.full((4, 20_000), 0.1)
+    options = {"weights": weights, "add_intercept": True}
+    found, _ = fit_both(X, y, solver="cholesky", **options)
+    exact = gpuols.fit(X, y, solver="accurate", device="cpu:numpy", **options)
+    assert disagreements(found, exact) == []
+
+
+@needs_numba
 @pytest.mark.parametrize("k", [3, 9])
 def test_rows_are_read_however_they_lie(k):
     X, y, weights = normal(12, 50, k), normal(12, 50, seed=1), normal(12, 50, seed=2) ** 2

@@ -130,13 +130,18 @@ def count_rows(w: Any, n: int, v: Array, lane: int) -> tuple[int, int, int]:
     if w is None:
         v[0, lane], v[1, lane], v[2, lane] = n, n, 0.0
         return (0, n // 2, n - 1) if n > 0 else (-1, -1, -1)
-    number, total, logs = 0, 0.0, 0.0
+    number, total, rest, logs = 0, 0.0, 0.0, 0.0
     for i in range(n):
-        total += w[i]
+        # Equal weights round alike: what each addition loses is kept.
+        joined = total + w[i]
+        added = joined - total
+        rest += (total - (joined - added)) + (w[i] - added)
+        total = joined
         if w[i] > 0.0:
             number += 1
             logs += math.log(w[i])
-    v[0, lane], v[1, lane], v[2, lane] = number, total, logs
+    whole = total + rest
+    v[0, lane], v[1, lane], v[2, lane] = number, whole if whole == whole else total, logs
     first, middle, last, seen = -1, -1, -1, 0
     for i in range(n):
         if w[i] > 0.0:
