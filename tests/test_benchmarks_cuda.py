@@ -23,8 +23,9 @@ from benchmarks.cuda import (
     run,
     table,
 )
-from benchmarks.cuda.machine import Machine, missing
-from benchmarks.cuda.timing import Deadline, warm
+from benchmarks.cuda.machine import missing
+from benchmarks.machine import Machine
+from benchmarks.timing import Deadline, warm
 from gpuols.engines import device
 from tests import libraries
 

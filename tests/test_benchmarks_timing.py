@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.cuda import timing
-from benchmarks.cuda.timing import Deadline, Turn, attempt, climb, take_turns, timed
+from benchmarks import timing
+from benchmarks.timing import Deadline, Turn, attempt, climb, take_turns, timed
 
 
 class Clock:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import gpuols
-from benchmarks.cuda.machine import on_host
+from benchmarks.machine import on_host
 
 OURS = "gpuols"
 OURS_INTERCEPT = "gpuols, intercept"

@@ -8,10 +8,11 @@ from typing import Any
 from benchmarks.cuda import answers
 from benchmarks.cuda.cases import Case
 from benchmarks.cuda.contenders import OURS, Contender, ours
-from benchmarks.cuda.floors import floor_s, transfer_s
-from benchmarks.cuda.machine import Machine, on_host
+from benchmarks.cuda.floors import transfer_s
 from benchmarks.cuda.rivals import RIVALS, SHARED
-from benchmarks.cuda.timing import Deadline, Run, Turn, attempt, climb, take_turns, timed, warm
+from benchmarks.floors import floor_s
+from benchmarks.machine import Machine, on_host
+from benchmarks.timing import Deadline, Run, Turn, attempt, climb, take_turns, timed, warm
 
 Row = dict[str, Any]
 

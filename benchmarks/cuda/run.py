@@ -8,8 +8,9 @@ from benchmarks import record
 from benchmarks.cuda import floors, goals, groups, masks, measure, table
 from benchmarks.cuda.answers import TOLERANCE
 from benchmarks.cuda.cases import CASES, QUICK
-from benchmarks.cuda.machine import Machine, cuda, missing
-from benchmarks.cuda.timing import Deadline
+from benchmarks.cuda.machine import cuda, missing
+from benchmarks.machine import Machine
+from benchmarks.timing import Deadline
 
 _KINDS = {groups.Groups: groups, masks.Masked: masks}
 _ROUNDS = 15

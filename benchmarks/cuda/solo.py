@@ -9,9 +9,9 @@ import numpy as np
 import gpuols
 from benchmarks.cuda.answers import TOLERANCE
 from benchmarks.cuda.contenders import OURS
-from benchmarks.cuda.floors import floor_s
-from benchmarks.cuda.machine import Machine, on_host
-from benchmarks.cuda.timing import Deadline, attempt, take_turns, timed, warm
+from benchmarks.floors import floor_s
+from benchmarks.machine import Machine, on_host
+from benchmarks.timing import Deadline, attempt, take_turns, timed, warm
 
 Row = dict[str, Any]
 
