@@ -26,6 +26,7 @@ from benchmarks.cuda import (
 from benchmarks.cuda.machine import missing
 from benchmarks.machine import Machine
 from benchmarks.timing import Deadline, warm
+from benchmarks.turns import OURS
 from gpuols.engines import device
 from tests import libraries
 
@@ -187,7 +188,7 @@ LSTSQ, GRAM = rivals.TORCH_LSTSQ, "torch Gram + Cholesky"
 
 
 def test_goals_are_met_or_missed():
-    ours = row(contenders.OURS, floor_share=0.85), row(contenders.OURS_INTERCEPT, floor_share=0.84)
+    ours = row(OURS, floor_share=0.85), row(contenders.OURS_INTERCEPT, floor_share=0.84)
     others = row(LSTSQ, times_ours=10.0), row(GRAM, times_ours=2.9)
     assert verdicts(*ours, *others) == ["met", "missed", "not measured", "met", "missed"]
     for slower, verdict in ((1.29, "met"), (1.31, "missed")):
@@ -215,7 +216,7 @@ def test_wrong_rivals_do_not_count_and_scaled_ones_are_said_to_be():
 
 def test_the_table_hides_nothing():
     rows = [
-        row(contenders.OURS, seconds=0.001, times_ours=1.0, bytes_per_s=3e12, floor_share=0.9),
+        row(OURS, seconds=0.001, times_ours=1.0, bytes_per_s=3e12, floor_share=0.9),
         row(LSTSQ, seconds=2.0, times_ours=2000.0, part=10, scaled=True, right=False),
         row(GRAM, why_scaled="100 regressions: OutOfMemoryError: no room", failed=""),
         {"who": "JAX vmap lstsq", "failed": "not installed (jax)"},
@@ -234,8 +235,8 @@ def test_the_table_hides_nothing():
 
 def test_rates_are_printed_with_their_units_or_with_why_not():
     lines = "\n".join(table.floor_lines(RATES | {"gemm": 6e13}))
-    assert "1.0 GB/s" in lines
-    assert "60.0 TFLOP/s" in lines
+    assert "1 GB/s" in lines
+    assert "60 TFLOP/s" in lines
     assert "no device" in lines
 
 
@@ -274,7 +275,7 @@ def test_a_whole_run(tmp_path, small, capsys):
     assert code == 0
     assert found["commit"] == "abc"
     assert [one.name for one in contenders.ours("cpu", False)] + list(rivals.RIVALS) == list(rows)
-    own = rows[contenders.OURS]
+    own = rows[OURS]
     assert own["right"]
     assert (own["rounds"], own["times_ours"], own["part"]) == (4, 1.0, 12)
     assert own["floor_share"] == pytest.approx(own["floor_s"] / own["seconds"])
@@ -296,10 +297,10 @@ def test_quick_sizes_have_no_goals_and_only_chooses(tmp_path, small, capsys):
 
 @pytest.mark.parametrize("broken", [{"right": False}, {"failed": "no memory"}])
 def test_gpuols_wrong_or_failed_is_a_failure(broken, tmp_path, small, monkeypatch):
-    rows = [row(contenders.OURS, **broken)]
+    rows = [row(OURS, **broken)]
     monkeypatch.setattr(measure, "measure", lambda *arguments: rows)
     assert go(tmp_path)[0] == 1
-    rows[:] = [row(contenders.OURS), row(GRAM, **broken)]
+    rows[:] = [row(OURS), row(GRAM, **broken)]
     assert go(tmp_path)[0] == 0
 
 

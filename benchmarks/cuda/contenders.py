@@ -8,8 +8,8 @@ import numpy as np
 
 import gpuols
 from benchmarks.machine import on_host
+from benchmarks.turns import OURS
 
-OURS = "gpuols"
 OURS_INTERCEPT = "gpuols, intercept"
 OURS_ACCURATE = "gpuols, accurate"
 

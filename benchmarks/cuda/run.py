@@ -11,6 +11,7 @@ from benchmarks.cuda.cases import CASES, QUICK
 from benchmarks.cuda.machine import cuda, missing
 from benchmarks.machine import Machine
 from benchmarks.timing import Deadline
+from benchmarks.turns import broken
 
 _KINDS = {groups.Groups: groups, masks.Masked: masks}
 _ROUNDS = 15
@@ -51,12 +52,7 @@ def on(machine: Machine, arguments: argparse.Namespace, figures: dict[str, Any])
         if arguments.json:
             record.write(arguments.json, figures)
     _show(["", *table.goal_lines(figures["goals"])])
-    return int(any(_broken(row) for case in figures["cases"] for row in case["rows"]))
-
-
-def _broken(row: dict[str, Any]) -> bool:
-    """Whether a row is of gpuols and not both measured and right."""
-    return row["ours"] and bool(row["failed"] or not row["right"])
+    return int(any(broken(row) for case in figures["cases"] for row in case["rows"]))
 
 
 def _heading(figures: dict[str, Any]) -> str:
