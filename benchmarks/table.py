@@ -73,6 +73,8 @@ def _notes(row: Row) -> Iterator[str]:
         yield f"{row['solved_precisely']:,} solved precisely"
     if row.get("missing"):
         yield f"without {', '.join(row['missing'])}"
+    if row.get("peak_failed"):
+        yield row["peak_failed"]
     if "seconds" in row:
         yield f"{row['rounds']} rounds, first call {row['first_call_s']:.2f} s"
         if row.get("from_host"):

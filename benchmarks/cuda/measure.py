@@ -1,6 +1,6 @@
 """One case: everyone's answers checked, then everyone timed in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,12 +39,19 @@ class _Field:
 
 
 def measure(
-    case: Case, machine: Machine, floors: dict[str, Any], rounds: int, deadline: Deadline
+    case: Case,
+    machine: Machine,
+    floors: dict[str, Any],
+    rounds: int,
+    deadline: Deadline,
+    peers: Sequence[str],
 ) -> list[Row]:
-    """A row for each contender: its times, or why there are none."""
+    """A row for gpuols' ways and for each rival named: its times, or why there are none."""
     machine.free()
     field = _Field(case, machine, floors, case.make(machine.xp))
-    rivals = SHARED if case.shared else RIVALS
+    rivals = {
+        name: make for name, make in (SHARED if case.shared else RIVALS).items() if name in peers
+    }
     makers: dict[str, Callable[[], Contender]]
     makers = {own.name: lambda own=own: own for own in ours(machine.device, case.shared)}
     makers |= {name: partial(make, machine.xp, name) for name, make in rivals.items()}
