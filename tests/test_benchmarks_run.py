@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpuols
-from benchmarks import choice, compare, record
+from benchmarks import choice, compare, published, record
 from benchmarks.cpu import cases, floors, peak, rivals, run, scaling, shares
 from gpuols.errors import DeviceError
 
@@ -108,6 +108,12 @@ def test_a_whole_run(tmp_path, monkeypatch, capsys, short):
     again = tmp_path / "again.json"
     record.write(again, found)
     assert again.read_text() == out.read_text()
+    picture.unlink()
+    published.main([str(out), "--plot", str(picture)])
+    assert picture.exists()
+    shown = capsys.readouterr().out
+    assert f"benchmarks.compare {' '.join(found['command'])}" in shown
+    assert all(case["case"] in shown for case in found["cases"])
 
 
 def test_whole_sizes_have_goals_and_everyone_a_peak(monkeypatch, tmp_path, short):
@@ -127,6 +133,31 @@ def test_gpuols_wrong_is_a_failure(monkeypatch, short):
         rivals, "read", lambda result: right(result) | {"ssr": np.zeros(len(result))}
     )
     assert ask(monkeypatch, "--quick", "--cases", "W1", "--peers", "inverses") == 1
+
+
+def test_what_is_published_says_what_is_scaled_short_or_wrong():
+    known = {"right": True, "scaled": False, "missing": []}
+    rows = [
+        {**known, "who": "gpuols", "seconds": 0.0123, "times_floor": 7.0, "peak_bytes": 5e6},
+        {**known, "who": "NumPy inverses", "seconds": 0.01, "times_ours": 0.8},
+        {**known, "who": "SciPy", "seconds": 1.0, "times_ours": 81.0, "missing": ["bse"]},
+        {**known, "who": "statsmodels", "seconds": 2.0, "times_ours": 162.0, "scaled": True},
+        {**known, "who": "scikit-learn", "seconds": 2.0, "times_ours": 9.0, "right": False},
+        {"who": "torch lstsq", "failed": "not installed (torch)"},
+    ]
+    facts = {"processor": "P", "threads": 2, "versions": {}, "device": "cpu", "command": []}
+    text = "\n".join(published.lines({**facts, "cases": [{"case": "W1: some", "rows": rows}]}))
+    for line in (
+        "| gpuols | 12.3 ms |",
+        "| times the floor | 7.0 |",
+        "| peak memory beside the input | 5 MB |",
+        "| NumPy at its best | 0.80 |",
+        "| SciPy | 81.0† |",
+        "| statsmodels | ≈162 |",
+        "| scikit-learn | wrong |",
+    ):
+        assert line in text
+    assert "torch" not in text
 
 
 # its parts
