@@ -5,7 +5,18 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.cpu import answers, cases, goals, hashing, loops, measure, plain, rivals, table
+from benchmarks.cpu import (
+    answers,
+    cases,
+    goals,
+    hashing,
+    loops,
+    measure,
+    plain,
+    rivals,
+    table,
+    tensors,
+)
 from benchmarks.timing import Deadline, attempt, warm
 from benchmarks.turns import OURS
 
@@ -113,6 +124,22 @@ def test_everyone_is_right(letter, name):
         pytest.skip(why)
     assert why == ""
     assert max(answers.errors(data, found).values()) <= answers.TOLERANCE
+
+
+@pytest.mark.parametrize("letter", ["W1", "W4", "W5", "W9", "W10"])
+def test_what_torch_and_jax_share_is_right_in_numpy(letter):
+    case, data = of(letter)
+    rows = tensors.arrays(data)
+    X, Y = tensors.systems(np, case.kind, *rows)
+    gram, right = tensors.grams(np, case.kind, *rows)
+    total = tensors.squares(np, case.kind, *rows)
+    np.testing.assert_allclose(gram, X.mT @ X, rtol=1e-12)
+    np.testing.assert_allclose(right, X.mT @ Y, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(total, (Y * Y).sum(axis=1), rtol=1e-12)
+    found = np.linalg.solve(gram, right)
+    ssr = total - (found * right).sum(axis=1)
+    given = tensors.shaped(case.kind, data.y, params=found, ssr=ssr)
+    assert max(answers.errors(data, given).values()) <= answers.TOLERANCE
 
 
 def test_gpuols_gives_all_that_is_asked_for():

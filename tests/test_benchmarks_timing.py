@@ -1,4 +1,4 @@
-"""What the benchmarks on a device do with time, by a clock that only work moves."""
+"""What the benchmarks do with time, by a clock that only work moves."""
 
 import pytest
 

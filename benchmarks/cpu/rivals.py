@@ -102,19 +102,20 @@ RIVALS: dict[str, Ways] = {
     "NumPy loop": _everywhere(loops.numpy_lstsq),
     "NumPy lstsq at once": {Shared: _way(at_once(loops.numpy_lstsq))},
     **{name: {kind: _way(run) for kind, run in ways.items()} for name, ways in STRATEGIES.items()},
-    "SciPy": _everywhere(loops.scipy_lstsq) | {Shared: _way(at_once(loops.scipy_lstsq))},
-    "scikit-learn": _everywhere(loops.scikit_learn) | {Shared: _way(at_once(loops.scikit_learn))},
-    "statsmodels": _everywhere(loops.statsmodels),
     "torch lstsq": _tensors(tensors.torch_lstsq, tensors.torch_take),
     "torch Gram + Cholesky": {
         **_tensors(tensors.torch_gram, tensors.torch_take),
         Groups: _way(tensors.torch_groups, tensors.torch_take),
     },
+    "torch Gram, same outputs": _tensors(tensors.torch_same, tensors.torch_take),
     "JAX vmap lstsq": _tensors(tensors.jax_lstsq, tensors.jax_take),
     "JAX vmap Gram + Cholesky": _tensors(tensors.jax_gram, tensors.jax_take),
     "polars-ols": dict.fromkeys(_LONG, _way(frames.polars_ols, frames.polars_take)),
     "polars_ds": dict.fromkeys(_LONG, _way(frames.polars_ds, frames.polars_take)),
     "pandas groupby": {Groups: _way(frames.pandas_groupby, frames.pandas_take)},
+    "SciPy": _everywhere(loops.scipy_lstsq) | {Shared: _way(at_once(loops.scipy_lstsq))},
+    "scikit-learn": _everywhere(loops.scikit_learn) | {Shared: _way(at_once(loops.scikit_learn))},
+    "statsmodels": _everywhere(loops.statsmodels),
 }
 """By name, what makes the contender for each kind of rows that it can do."""
 

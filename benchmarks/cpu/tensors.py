@@ -16,22 +16,24 @@ Kind = type[Data]
 
 
 def systems(xp: Any, kind: Kind, X: Any, y: Any, weights: Any = None) -> tuple[Any, Any]:
-    """Designs (B, n, p) and responses (B, n, m) whose least squares are wanted."""
+    """Designs (B, n, p) and responses (B, n, m); a shared design is a batch of one."""
     if kind is Weighted:
         root = xp.sqrt(weights)
         return root[:, :, None] * X, (root * y)[:, :, None]
     if kind is Masked:
         there = ~xp.isnan(y)
         return xp.where(there.T[:, :, None], X, 0.0), xp.where(there, y, 0.0).T[:, :, None]
+    if kind is Shared:
+        return X[None], y[None]
     return X, y.reshape(*X.shape[:2], -1)
 
 
 def grams(xp: Any, kind: Kind, X: Any, y: Any, weights: Any = None) -> tuple[Any, Any]:
-    """Gram matrices (B, p, p) and X'y (B, p, m); of a shared design (p, p) and (p, B)."""
+    """Gram matrices (B, p, p) and X'y (B, p, m); a shared design is a batch of one."""
     if kind is Batch:
         return X.mT @ X, X.mT @ y.reshape(*X.shape[:2], -1)
     if kind is Shared:
-        return X.T @ X, X.T @ y
+        return (X.T @ X)[None], (X.T @ y)[None]
     p = X.shape[1]
     table = (X[:, :, None] * X[:, None, :]).reshape(-1, p * p)
     if kind is Weighted:
@@ -42,12 +44,25 @@ def grams(xp: Any, kind: Kind, X: Any, y: Any, weights: Any = None) -> tuple[Any
     return (w @ table).reshape(-1, p, p), right[:, :, None]
 
 
-def params(kind: Kind, solution: Any, y: Any) -> Answers:
-    """Solutions (B, p, m) as the coefficients are wanted: see `Data`."""
-    found = np.asarray(solution)
-    if kind is not Shared and not (kind is Batch and y.ndim == 3):
-        found = found[:, :, 0]
-    return {"params": found.T if kind is Masked else found}
+def squares(xp: Any, kind: Kind, X: Any, y: Any, weights: Any = None) -> Any:
+    """Sums of squares of the responses, weighted, (B, m)."""
+    if kind is Batch:
+        return (y * y).reshape(*X.shape[:2], -1).sum(1)
+    if kind is Weighted:
+        return (weights @ (y * y))[:, None]
+    filled = y if kind is Shared else xp.where(xp.isnan(y), 0.0, y)
+    total = (filled * filled).sum(0)
+    return total[None] if kind is Shared else total[:, None]
+
+
+def shaped(kind: Kind, y: Any, **found: Any) -> Answers:
+    """Answers (B, p, m) and (B, m) as they are wanted: see `Data`."""
+    if kind is Shared:
+        return {name: np.asarray(a[0]) for name, a in found.items()}
+    if kind is Batch and y.ndim == 3:
+        return {name: np.asarray(a) for name, a in found.items()}
+    short = {name: np.asarray(a[..., 0]) for name, a in found.items()}
+    return {name: a.T for name, a in short.items()} if kind is Masked else short
 
 
 def arrays(data: Data) -> list[Any]:
@@ -69,8 +84,8 @@ def torch_lstsq(kind: Kind) -> Callable[..., Answers]:
     def run(X: Any, y: Any, *weights: Any) -> Answers:
         import torch
 
-        pair = (X, y) if kind is Shared else systems(torch, kind, X, y, *weights)
-        return params(kind, torch.linalg.lstsq(*pair, driver="gels").solution, y)
+        own = systems(torch, kind, X, y, *weights)
+        return shaped(kind, y, params=torch.linalg.lstsq(*own, driver="gels").solution)
 
     return run
 
@@ -78,12 +93,34 @@ def torch_lstsq(kind: Kind) -> Callable[..., Answers]:
 def torch_gram(kind: Kind) -> Callable[..., Answers]:
     """Gram matrices by torch, their Cholesky factors."""
 
-    def run(X: Any, y: Any, *weights: Any) -> Answers:
+    def run(*data: Any) -> Answers:
         import torch
 
-        gram, right = grams(torch, kind, X, y, *weights)
+        gram, right = grams(torch, kind, *data)
         factor, _ = torch.linalg.cholesky_ex(gram)
-        return params(kind, torch.cholesky_solve(right, factor), y)
+        return shaped(kind, data[1], params=torch.cholesky_solve(right, factor))
+
+    return run
+
+
+def torch_same(kind: Kind) -> Callable[..., Answers]:
+    """The same with all other answers, from sums."""
+
+    def run(*data: Any) -> Answers:
+        import torch
+
+        X, y = data[:2]
+        gram, right = grams(torch, kind, *data)
+        factor, _ = torch.linalg.cholesky_ex(gram)
+        found = torch.cholesky_solve(right, factor)
+        spread = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
+        n, p = X.shape[-2:]
+        total = squares(torch, kind, *data)
+        ssr = total - (found * right).sum(1)
+        free = (gram[:, :1, 0] if kind is Masked else n) - p
+        bse = (spread[:, :, None] * (ssr / free)[:, None]).sqrt()
+        rsquared = 1 - ssr / (total - right[:, 0] ** 2 / gram[:, :1, 0])
+        return shaped(kind, y, params=found, bse=bse, ssr=ssr, rsquared=rsquared)
 
     return run
 
@@ -100,7 +137,7 @@ def torch_groups(X: Any, y: Any, keys: Any) -> Answers:
     sums = sums.reshape(-1, p, p + 1)
     factor, _ = torch.linalg.cholesky_ex(sums[:, :, :p])
     found = torch.cholesky_solve(sums[:, :, p:], factor)
-    return {"keys": names.numpy(), **params(Groups, found, y)}
+    return {"keys": names.numpy(), **shaped(Groups, y, params=found)}
 
 
 def jax_take(data: Data) -> list[Any]:
@@ -118,8 +155,6 @@ def jax_lstsq(kind: Kind) -> Callable[..., Answers]:
         def one(X: Any, y: Any) -> Any:
             return jax.numpy.linalg.lstsq(X, y)[0]
 
-        if kind is Shared:
-            return one(*data)
         return jax.vmap(one)(*systems(jax.numpy, kind, *data))
 
     return _compiled(kind, solve)
@@ -134,8 +169,7 @@ def jax_gram(kind: Kind) -> Callable[..., Answers]:
         def one(gram: Any, right: Any) -> Any:
             return cho_solve(cho_factor(gram), right)
 
-        pair = grams(jax.numpy, kind, *data)
-        return one(*pair) if kind is Shared else jax.vmap(one)(*pair)
+        return jax.vmap(one)(*grams(jax.numpy, kind, *data))
 
     return _compiled(kind, solve)
 
@@ -148,6 +182,6 @@ def _compiled(kind: Kind, solve: Callable[..., Any]) -> Callable[..., Answers]:
 
         if not made:
             made.append(jax.jit(lambda *arrays: solve(jax, *arrays)))
-        return params(kind, jax.block_until_ready(made[0](*data)), data[1])
+        return shaped(kind, data[1], params=jax.block_until_ready(made[0](*data)))
 
     return run
