@@ -66,7 +66,8 @@ def _notes(row: Row) -> Iterator[str]:
     if row["failed"]:
         yield row["failed"]
     if row.get("scaled"):
-        yield f"scaled from {row['part']:,} of {row['count']:,}"
+        but = ", but for MB" if "peak_bytes" in row else ""
+        yield f"scaled from {row['part']:,} of {row['count']:,}{but}"
     if row.get("why_scaled"):
         yield row["why_scaled"]
     if row.get("solved_precisely"):

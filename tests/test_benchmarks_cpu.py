@@ -273,7 +273,15 @@ def test_solving_nothing_again_costs_little_and_memory_is_bounded():
 def test_the_table_hides_nothing():
     rows = [
         row(OURS, seconds=0.002, times_ours=1.0, times_best=2.0, times_floor=2.0, peak_bytes=5e6),
-        row(PLAIN, seconds=0.001, times_ours=0.5, times_best=1.0, part=10, scaled=True),
+        row(
+            PLAIN,
+            seconds=0.001,
+            times_ours=0.5,
+            times_best=1.0,
+            part=10,
+            scaled=True,
+            peak_bytes=1e6,
+        ),
         row("JAX", why_scaled="100 regressions: MemoryError: no room", peak_failed="no answer"),
         {"who": "torch lstsq", "failed": "not installed (torch)"},
     ]
@@ -281,7 +289,7 @@ def test_the_table_hides_nothing():
     assert "floor 1.000 ms" in head
     for text in ("2.000", "1.00", "5", "1e-12", "3 rounds", "first call 0.50 s"):
         assert text in lines[0]
-    assert "scaled from 10 of 100" in lines[1]
+    assert "scaled from 10 of 100, but for MB" in lines[1]
     assert "MemoryError: no room; no answer" in lines[2]
     assert lines[3].endswith("-  not installed (torch)")
     assert lines[4] == f"best plain NumPy: {PLAIN}, 1.000 ms, gpuols takes 2.00 times that"
