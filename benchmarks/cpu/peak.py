@@ -19,6 +19,7 @@ from benchmarks.cpu.cases import Case, every
 from benchmarks.cpu.rivals import OURS, READ, contenders
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 180.0
 _FEW = 10
 
@@ -29,12 +30,14 @@ def measure(case: Case, who: str, part: int, device: str, quick: bool) -> dict[s
         return {"failed": "peak memory is read from /proc, which is not there"}
     task = {"letter": case.letter, "who": who, "part": part, "device": device, "quick": quick}
     words = [sys.executable, "-m", "benchmarks.cpu.peak", json.dumps(task)]
+    options: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(words, cwd=_ROOT, timeout=_SECONDS, **options)
     except subprocess.TimeoutExpired:
         return {"failed": f"peak memory: no answer after {_SECONDS:.0f} s"}
     if done.returncode:
-        return {"failed": f"peak memory: {done.stderr.strip().splitlines()[-1:]}"}
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return {"failed": f"peak memory: {said[-1]}"}
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -55,14 +55,14 @@ def _draw_cases(axes: Any, cases: list[dict[str, Any]]) -> None:
 
 
 def _draw_growth(axes: Any, name: str, series: list[dict[str, Any]]) -> None:
-    """Seconds by size, the floor, and a line through the last point that grows with the size."""
+    """Seconds by size, the floor, and a line through the last point that the operations draw."""
     key, text = _AXES[name]
-    sizes = [one[key] for one in series]
+    sizes, last = [one[key] for one in series], series[-1]
     axes.plot(sizes, [one["seconds"] for one in series], "D-", color=_OURS, label=OURS)
     if all(one["floor_s"] for one in series):
         axes.plot(sizes, [one["floor_s"] for one in series], "-", color=_GUIDE, label="floor")
-    last = series[-1]["seconds"] / sizes[-1]
-    axes.plot(sizes, [last * size for size in sizes], ":", color=_GUIDE, label="in proportion")
+    guide = [last["seconds"] * one["flops"] / last["flops"] for one in series]
+    axes.plot(sizes, guide, ":", color=_GUIDE, label="in proportion to operations")
     axes.set(xscale="log", yscale="log", ylabel="seconds")
-    axes.set_xlabel(text.format(**series[-1]), size=8)
+    axes.set_xlabel(text.format(**last), size=8)
     axes.legend(fontsize=8)

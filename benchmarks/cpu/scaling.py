@@ -19,7 +19,7 @@ _LARGE = 100_000
 
 
 def measure(device: str, floors: dict[str, Any], rounds: int, quick: bool) -> dict[str, Any]:
-    """Two series, "regressions" and "coefficients": sizes, median seconds and floor of each.
+    """Two series, "regressions" and "coefficients": sizes, operations, floor and median seconds.
 
     Regressions: 100 to 1,000,000 of 60 rows and 4 coefficients. Coefficients: 2 to 128 of 500
     regressions of 512 rows.
@@ -49,6 +49,7 @@ def _time(case: Case, device: str, floors: dict[str, Any], rounds: int) -> dict[
     times = rounds if case.count <= _LARGE else min(rounds, 3)
     return {
         **{"count": case.count, "n": case.n, "p": case.p, "rounds": times},
+        "flops": case.flops(),
         "floor_s": floor_s(floors, case.bytes(), case.flops()),
         "seconds": statistics.median(timed(fit, HOST.wait)[0] for _ in range(times)),
     }
