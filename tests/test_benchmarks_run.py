@@ -103,7 +103,7 @@ def test_a_whole_run(tmp_path, monkeypatch, capsys, short):
     said = capsys.readouterr().out
     for row in itertools.chain(*(case["rows"] for case in found["cases"])):
         assert row["who"] in said
-    for text in ("GEMM, float64", "best plain NumPy", "shift", "bound", "x floor"):
+    for text in ("GEMM, float64", "best plain NumPy", "shift", "bound", "us each, "):
         assert text in said
     again = tmp_path / "again.json"
     record.write(again, found)

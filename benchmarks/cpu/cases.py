@@ -115,7 +115,6 @@ def _groups(case: Case, rng: np.random.Generator) -> Data:
 def _sizes(case: Case, rng: np.random.Generator) -> np.ndarray:
     """Rows of each group: from _LEAST to _MOST, that make up all rows."""
     sizes = rng.integers(_LEAST, 2 * case.n // case.count - _LEAST + 1, case.count)
-    sizes = np.minimum(sizes, _MOST)
     while surplus := int(sizes.sum()) - case.n:
         step = -np.sign(surplus)
         able = np.flatnonzero((sizes + step >= _LEAST) & (sizes + step <= _MOST))
