@@ -232,7 +232,8 @@ def test_floors_and_ratios_belong_together():
 
 
 def as_case(rows, shares=None):
-    return {"letter": "W1", "case": "W1: some", "shares": shares, "rows": list(rows)}
+    facts = {"letter": "W1", "case": "W1: some", "others_busy": 0.25}
+    return {**facts, "shares": shares, "rows": list(rows)}
 
 
 # goals and lines
@@ -286,7 +287,7 @@ def test_the_table_hides_nothing():
         {"who": "torch lstsq", "failed": "not installed (torch)"},
     ]
     head, _, *lines = table.case_lines(as_case(rows, {"shift": 0.25, "bound": 0.1}))
-    assert "floor 1.000 ms" in head
+    assert "floor 1.000 ms, others kept 0.2 processors busy" in head
     for text in ("2.000", "1.00", "5", "1e-12", "3 rounds", "first call 0.50 s"):
         assert text in lines[0]
     assert "scaled from 10 of 100, but for MB" in lines[1]

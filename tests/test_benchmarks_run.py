@@ -4,13 +4,14 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import gpuols
 from benchmarks import choice, compare, published, record
-from benchmarks.cpu import cases, floors, peak, rivals, run, scaling, shares
+from benchmarks.cpu import cases, floors, others, peak, rivals, run, scaling, shares
 from gpuols.errors import DeviceError
 
 SMALL = {case.letter: case for case in cases.every(quick=True)}
@@ -166,6 +167,22 @@ def test_what_is_published_says_what_is_scaled_short_or_wrong():
 def test_rates_are_measured():
     found = floors.measure(quick=True)
     assert min(found["read"], found["gemm"]) > 0
+
+
+def test_what_others_do_meanwhile_is_counted_without_ones_own(monkeypatch, tmp_path):
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(others, "_STAT", stat)
+    assert others.Others().processors() is None
+    tick = others.os.sysconf("SC_CLK_TCK")
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(others, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    owns = iter([(1.0, 0.0), (4.0, 1.0)])
+    used = ({"user": user, "system": system} for user, system in owns)
+    monkeypatch.setattr(others.os, "times", lambda: SimpleNamespace(**next(used)))
+    stat.write_text(f"cpu {2 * tick} 0 0 {99 * tick} 0 0 0 0 0 0\n")
+    found = others.Others()
+    stat.write_text(f"cpu {9 * tick} {tick} {tick} {999 * tick} 0 {tick} {tick} {tick} 0 0\n")
+    assert found.processors() == pytest.approx((14 - 2 - 4) / 10)
 
 
 @pytest.mark.skipif(not peak._RESET.exists(), reason="peak memory is read from /proc")

@@ -15,6 +15,7 @@ from benchmarks.cpu import floors, goals, measure, peak, plot, rivals, scaling, 
 from benchmarks.cpu.answers import TOLERANCE
 from benchmarks.cpu.cases import Case
 from benchmarks.cpu.cases import every as every
+from benchmarks.cpu.others import Others
 from benchmarks.timing import Deadline
 from benchmarks.turns import OURS, broken
 from gpuols.errors import DeviceError
@@ -77,7 +78,9 @@ def _measure(
 ) -> dict[str, Any]:
     """Rows of a case, with peaks, and the shares of gpuols' own time where it is NumPy's."""
     device, data = arguments.device, case.make()
+    others = Others()
     rows = measure.measure(case, data, device, peers, rates, rounds, until)
+    busy = others.processors()
     parts = None
     own = rivals.ours(device, case)[0]
     if rows[0].get("engine", "").startswith("cpu:numpy"):
@@ -89,7 +92,8 @@ def _measure(
         used = peak.measure(case, row["who"], row["part"], device, arguments.quick)
         row["peak_failed"] = used.pop("failed", "")
         row |= used
-    return {"letter": case.letter, "case": case.name, "shares": parts, "rows": rows}
+    facts = {"letter": case.letter, "case": case.name, "others_busy": busy}
+    return {**facts, "shares": parts, "rows": rows}
 
 
 def _has_memory_goal(row: dict[str, Any]) -> bool:

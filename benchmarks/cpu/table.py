@@ -30,7 +30,9 @@ def case_lines(case: Row) -> Iterator[str]:
     """A heading, a line for each contender, then plain NumPy's best and gpuols' shares."""
     rows = case["rows"]
     floor = next((row["floor_s"] for row in rows if row.get("floor_s")), None)
-    yield f"{case['case']}   floor {milliseconds(floor)}"
+    busy = case["others_busy"]
+    others = "" if busy is None else f", others kept {busy:.1f} processors busy"
+    yield f"{case['case']}   floor {milliseconds(floor)}{others}"
     yield from table.row_lines(rows, _COLUMNS)
     plain = best_plain(rows)
     if plain is not None:
