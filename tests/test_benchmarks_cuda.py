@@ -9,7 +9,7 @@ import pytest
 from emulator import build, standin
 
 import gpuols
-from benchmarks import compare
+from benchmarks import choice, compare
 from benchmarks.cuda import (
     answers,
     cases,
@@ -23,8 +23,10 @@ from benchmarks.cuda import (
     run,
     table,
 )
-from benchmarks.cuda.machine import Machine, missing
-from benchmarks.cuda.timing import Deadline, warm
+from benchmarks.cuda.machine import missing
+from benchmarks.machine import Machine
+from benchmarks.timing import Deadline, warm
+from benchmarks.turns import OURS
 from gpuols.engines import device
 from tests import libraries
 
@@ -186,7 +188,7 @@ LSTSQ, GRAM = rivals.TORCH_LSTSQ, "torch Gram + Cholesky"
 
 
 def test_goals_are_met_or_missed():
-    ours = row(contenders.OURS, floor_share=0.85), row(contenders.OURS_INTERCEPT, floor_share=0.84)
+    ours = row(OURS, floor_share=0.85), row(contenders.OURS_INTERCEPT, floor_share=0.84)
     others = row(LSTSQ, times_ours=10.0), row(GRAM, times_ours=2.9)
     assert verdicts(*ours, *others) == ["met", "missed", "not measured", "met", "missed"]
     for slower, verdict in ((1.29, "met"), (1.31, "missed")):
@@ -214,7 +216,7 @@ def test_wrong_rivals_do_not_count_and_scaled_ones_are_said_to_be():
 
 def test_the_table_hides_nothing():
     rows = [
-        row(contenders.OURS, seconds=0.001, times_ours=1.0, bytes_per_s=3e12, floor_share=0.9),
+        row(OURS, seconds=0.001, times_ours=1.0, bytes_per_s=3e12, floor_share=0.9),
         row(LSTSQ, seconds=2.0, times_ours=2000.0, part=10, scaled=True, right=False),
         row(GRAM, why_scaled="100 regressions: OutOfMemoryError: no room", failed=""),
         {"who": "JAX vmap lstsq", "failed": "not installed (jax)"},
@@ -233,8 +235,8 @@ def test_the_table_hides_nothing():
 
 def test_rates_are_printed_with_their_units_or_with_why_not():
     lines = "\n".join(table.floor_lines(RATES | {"gemm": 6e13}))
-    assert "1.0 GB/s" in lines
-    assert "60.0 TFLOP/s" in lines
+    assert "1 GB/s" in lines
+    assert "60 TFLOP/s" in lines
     assert "no device" in lines
 
 
@@ -262,9 +264,16 @@ def jax_or_not(request):
 
 
 def go(tmp_path, *options):
-    parsed = compare.parser().parse_args([*options, "--json", str(tmp_path / "found.json")])
-    code = run.on(HOST, parsed, {"commit": "", "processor": "P", "versions": {"numpy": "2"}})
-    return code, json.loads((tmp_path / "found.json").read_text())
+    out = tmp_path / "found.json"
+    return ask(*options, "--out", str(out)), json.loads(out.read_text())
+
+
+def ask(*options):
+    parsed = compare.parser().parse_args(options)
+    cases = choice.cases(parsed.cases, run.every(parsed.quick))
+    peers = choice.peers(parsed.peers, run.PEERS)
+    facts = {"commit": "", "processor": "P", "versions": {"numpy": "2"}}
+    return run.on(HOST, parsed, cases, peers, facts)
 
 
 def test_a_whole_run(tmp_path, small, capsys):
@@ -273,7 +282,7 @@ def test_a_whole_run(tmp_path, small, capsys):
     assert code == 0
     assert found["commit"] == "abc"
     assert [one.name for one in contenders.ours("cpu", False)] + list(rivals.RIVALS) == list(rows)
-    own = rows[contenders.OURS]
+    own = rows[OURS]
     assert own["right"]
     assert (own["rounds"], own["times_ours"], own["part"]) == (4, 1.0, 12)
     assert own["floor_share"] == pytest.approx(own["floor_s"] / own["seconds"])
@@ -286,19 +295,23 @@ def test_a_whole_run(tmp_path, small, capsys):
     assert all(name in said for name in rows)
 
 
-def test_quick_sizes_have_no_goals_and_only_chooses(tmp_path, small, capsys):
+def test_quick_sizes_have_no_goals(tmp_path, small):
     assert go(tmp_path, "--quick", "--rounds", "1")[1]["goals"] == []
-    parsed = compare.parser().parse_args(["--only", "Q"])
-    assert run.on(HOST, parsed, {"commit": "", "processor": "P", "versions": {}}) == 0
-    assert "T: 12" in capsys.readouterr().out
+
+
+def test_only_the_rivals_named_take_part(tmp_path, small, capsys):
+    _, found = go(tmp_path, "--rounds", "1", "--cases", "T", "--peers", "cupy matmul,JAX vmap l")
+    (case,) = found["cases"]
+    rivals_there = [row["who"] for row in case["rows"] if not row["ours"]]
+    assert rivals_there == ["CuPy matmul + solve", "JAX vmap lstsq"]
 
 
 @pytest.mark.parametrize("broken", [{"right": False}, {"failed": "no memory"}])
 def test_gpuols_wrong_or_failed_is_a_failure(broken, tmp_path, small, monkeypatch):
-    rows = [row(contenders.OURS, **broken)]
-    monkeypatch.setattr(measure, "measure", lambda *arguments: rows)
+    rows = [row(OURS, **broken)]
+    monkeypatch.setattr(measure, "measure", lambda *arguments, peers: rows)
     assert go(tmp_path)[0] == 1
-    rows[:] = [row(contenders.OURS), row(GRAM, **broken)]
+    rows[:] = [row(OURS), row(GRAM, **broken)]
     assert go(tmp_path)[0] == 0
 
 
@@ -312,7 +325,7 @@ def test_a_part_of_the_batch_is_scaled_and_all_of_it_checked(off, monkeypatch):
     monkeypatch.setattr(measure, "climb", lambda start, count, one: warm(start, count // 2, one))
     monkeypatch.setattr(measure, "timed", lambda run, wait: (3.0, run()))
     case = cases.Case("T", 12, 30, 4, 0.5, {})
-    found = measure.measure(case, HOST, RATES, 3, Deadline(100.0))[-1]
+    found = measure.measure(case, HOST, RATES, 3, Deadline(100.0), ["half"])[-1]
     assert (found["who"], found["part"], found["scaled"]) == ("half", 6, True)
     assert (found["seconds"], found["times_ours"]) == (6.0, 2.0)
     assert found["right"] == (off == 0)
@@ -320,14 +333,14 @@ def test_a_part_of_the_batch_is_scaled_and_all_of_it_checked(off, monkeypatch):
 
 def test_a_rival_is_not_begun_once_the_time_is_spent(monkeypatch):
     case = cases.Case("T", 12, 30, 4, 0.5, {})
-    rows = measure.measure(case, HOST, RATES, 3, Deadline(-1.0))
+    rows = measure.measure(case, HOST, RATES, 3, Deadline(-1.0), run.PEERS)
     assert [bool(row["failed"]) for row in rows] == [not row["ours"] for row in rows]
     assert rows[-1]["failed"] == "not run: the time for this case is spent"
 
 
 @pytest.mark.parametrize("options", [(), ("--quick",)], ids=["whole", "quick"])
 def test_groups_are_measured_by_keys_and_by_offsets(options, tmp_path, small, capsys):
-    code, found = go(tmp_path, *options, "--only", "U", "--rounds", "2")
+    code, found = go(tmp_path, *options, "--cases", "U", "--rounds", "2")
     assert code == 0
     assert found["goals"] == []
     rows = found["cases"][0]["rows"]
@@ -350,7 +363,7 @@ def test_a_wrong_group_is_noticed(name):
 
 @pytest.mark.parametrize("options", [(), ("--quick",)], ids=["weights", "missing"])
 def test_responses_with_rows_of_their_own_are_measured(options, tmp_path, small, capsys):
-    code, found = go(tmp_path, *options, "--only", "N", "--rounds", "2")
+    code, found = go(tmp_path, *options, "--cases", "N", "--rounds", "2")
     assert code == 0
     rows = found["cases"][0]["rows"]
     assert [row["ours"] for row in rows] == [True, True, True, False]

@@ -6,7 +6,7 @@ import numpy as np
 
 import gpuols
 from benchmarks.cuda.contenders import Answers, Contender
-from benchmarks.cuda.machine import on_host
+from benchmarks.machine import on_host
 
 TOLERANCE = 1e-9
 """Largest relative error that is called right; the cases are well conditioned."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 import gpuols
-from benchmarks.cuda.machine import on_host
+from benchmarks.machine import on_host
+from benchmarks.turns import OURS
 
-OURS = "gpuols"
 OURS_INTERCEPT = "gpuols, intercept"
 OURS_ACCURATE = "gpuols, accurate"
 

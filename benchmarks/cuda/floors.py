@@ -1,13 +1,11 @@
 """What the device can do at best, measured in the same run: memory, arithmetic, transfers."""
 
-import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.cuda.machine import Machine
-from benchmarks.cuda.timing import attempt, timed
-
-_ROUNDS = 7
+from benchmarks.floors import gemm, median
+from benchmarks.machine import Machine
+from benchmarks.timing import attempt
 
 _READ = r"""
 extern "C" __global__ void read_only(const double2* x, size_t n, double* out)
@@ -48,7 +46,7 @@ def copy(machine: Machine, size: int) -> float:
     """Bytes a second, read and written, of a copy on the device."""
     xp = machine.xp
     a, b = xp.ones(size // 8), xp.ones(size // 8)
-    return 2 * size / _median(machine, lambda: xp.copyto(b, a))
+    return 2 * size / median(machine, lambda: xp.copyto(b, a))
 
 
 def read(machine: Machine, size: int) -> float:
@@ -60,18 +58,7 @@ def read(machine: Machine, size: int) -> float:
         kernel, out = xp.RawKernel(_READ, "read_only"), xp.zeros(1)
         blocks = 8 * xp.cuda.Device().attributes["MultiProcessorCount"]
         sums.append(lambda: kernel((blocks,), (256,), (a, xp.uint64(size // 16), out)))
-    return max(size / _median(machine, one) for one in sums)
-
-
-def gemm(machine: Machine, side: int) -> float:
-    """Operations a second of one product of square matrices in float64.
-
-    The values are random: with simpler ones a device draws less power and may run faster.
-    """
-    xp = machine.xp
-    a = xp.random.default_rng(0).standard_normal((side, side))
-    out = xp.empty_like(a)
-    return 2 * side**3 / _median(machine, lambda: xp.matmul(a, a, out=out))
+    return max(size / median(machine, one) for one in sums)
 
 
 def _transfers(machine: Machine, size: int) -> Iterator[tuple[str, float]]:
@@ -83,22 +70,8 @@ def _transfers(machine: Machine, size: int) -> Iterator[tuple[str, float]]:
     pinned = cupyx.empty_pinned(size // 8)
     pinned[:] = 1.0
     for kind, host in (("pageable", np.ones(size // 8)), ("pinned", pinned)):
-        yield f"to_device_{kind}", size / _median(machine, lambda a=host: on_device.set(a))
-        yield f"to_host_{kind}", size / _median(machine, lambda a=host: on_device.get(out=a))
-
-
-def _median(machine: Machine, work: Callable[[], Any]) -> float:
-    """Seconds, after one run that is not counted."""
-    work()
-    return statistics.median(timed(work, machine.wait)[0] for _ in range(_ROUNDS))
-
-
-def floor_s(floors: dict[str, Any], size: int, flops: int) -> float | None:
-    """Least seconds to read the rows and do the arithmetic, or None where a rate is missing."""
-    rates = floors["read"], floors["gemm"]
-    if not all(isinstance(rate, float) for rate in rates):
-        return None
-    return max(size / rates[0], flops / rates[1])
+        yield f"to_device_{kind}", size / median(machine, lambda a=host: on_device.set(a))
+        yield f"to_host_{kind}", size / median(machine, lambda a=host: on_device.get(out=a))
 
 
 def transfer_s(floors: dict[str, Any], size: int) -> float | None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.cuda.cases import Case
-from benchmarks.cuda.contenders import OURS, OURS_ACCURATE, OURS_INTERCEPT
+from benchmarks.cuda.contenders import OURS_ACCURATE, OURS_INTERCEPT
 from benchmarks.cuda.rivals import TORCH_LSTSQ
+from benchmarks.turns import OURS
 
 OVER_LSTSQ = 10.0
 """Times faster than torch.linalg.lstsq; a design figure."""

@@ -9,9 +9,9 @@ import numpy as np
 
 import gpuols
 from benchmarks.cuda import solo
-from benchmarks.cuda.contenders import OURS
-from benchmarks.cuda.machine import Machine, on_host
-from benchmarks.cuda.timing import Deadline
+from benchmarks.machine import Machine, on_host
+from benchmarks.timing import Deadline
+from benchmarks.turns import OURS
 
 Row = dict[str, Any]
 Data = tuple[Any, Any, Any]

@@ -1,35 +1,11 @@
-"""What the arrays of a run live on: CuPy and its device, or NumPy where there is none."""
+"""The CUDA device that a run takes place on, or why there is none."""
 
 import gc
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import gpuols
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run takes place.
-
-    Attributes
-    ----------
-    xp : module
-        The namespace of the arrays.
-    device : str
-        gpuols' option of that name.
-    wait : callable
-        Returns once all work that was started is done.
-    free : callable
-        Gives back memory that libraries keep without using it.
-    """
-
-    xp: Any
-    device: str
-    wait: Callable[[], None]
-    free: Callable[[], None]
+from benchmarks.machine import Machine
 
 
 def missing() -> str | None:
@@ -55,12 +31,3 @@ def cuda() -> Machine:
             sys.modules["torch"].cuda.empty_cache()
 
     return Machine(cupy, "cuda", cupy.cuda.Device().synchronize, free)
-
-
-def on_host(array: Any) -> Any:
-    """A NumPy array of the values of a CuPy, torch, JAX or NumPy array."""
-    import numpy as np
-
-    if hasattr(array, "get"):
-        return array.get()
-    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)

@@ -1,17 +1,20 @@
 """One case: everyone's answers checked, then everyone timed in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from benchmarks import turns
 from benchmarks.cuda import answers
 from benchmarks.cuda.cases import Case
-from benchmarks.cuda.contenders import OURS, Contender, ours
-from benchmarks.cuda.floors import floor_s, transfer_s
-from benchmarks.cuda.machine import Machine, on_host
+from benchmarks.cuda.contenders import Contender, ours
+from benchmarks.cuda.floors import transfer_s
 from benchmarks.cuda.rivals import RIVALS, SHARED
-from benchmarks.cuda.timing import Deadline, Run, Turn, attempt, climb, take_turns, timed, warm
+from benchmarks.floors import floor_s
+from benchmarks.machine import Machine, on_host
+from benchmarks.timing import Deadline, Run, Turn, climb, timed, warm
+from benchmarks.turns import Entrant
 
 Row = dict[str, Any]
 
@@ -36,39 +39,28 @@ class _Field:
 
 
 def measure(
-    case: Case, machine: Machine, floors: dict[str, Any], rounds: int, deadline: Deadline
+    case: Case,
+    machine: Machine,
+    floors: dict[str, Any],
+    rounds: int,
+    deadline: Deadline,
+    peers: Sequence[str],
 ) -> list[Row]:
-    """A row for each contender: its times, or why there are none."""
+    """A row for gpuols' ways and for each rival named: its times, or why there are none."""
     machine.free()
     field = _Field(case, machine, floors, case.make(machine.xp))
-    entrants: dict[str, Callable[[], Contender]]
-    rivals = SHARED if case.shared else RIVALS
-    entrants = {own.name: lambda own=own: own for own in ours(machine.device, case.shared)}
-    entrants |= {name: partial(make, machine.xp, name) for name, make in rivals.items()}
-    rows, turns = [], {}
-    for name, make in entrants.items():
-        row = {"case": case.letter, "who": name, "ours": name not in rivals, "count": case.count}
-        rows.append(row)
-        machine.free()
-        if not row["ours"] and deadline.left() < _planned(turns, rounds):
-            row["failed"] = "not run: the time for this case is spent"
-            continue
-        turn, row["failed"] = attempt(partial(_prepare, make, field, row))
-        if turn is not None:
-            turns[name] = turn
-    take_turns(list(turns.values()), rounds, field.time_one, deadline)
-    for row in rows:
-        if row["who"] in turns:
-            turns[row["who"]].tell(row)
-    base = next((row.get("seconds") for row in rows if row["who"] == OURS), None)
-    for row in rows:
-        if base and row.get("seconds"):
-            row["times_ours"] = row["seconds"] / base
-    return rows
-
-
-def _planned(turns: dict[str, Turn], rounds: int) -> float:
-    return sum(turn.warm_s * (1 + turn.rounds(rounds)) for turn in turns.values())
+    rivals = {
+        name: make for name, make in (SHARED if case.shared else RIVALS).items() if name in peers
+    }
+    makers: dict[str, Callable[[], Contender]]
+    makers = {own.name: lambda own=own: own for own in ours(machine.device, case.shared)}
+    makers |= {name: partial(make, machine.xp, name) for name, make in rivals.items()}
+    entrants = [
+        Entrant(name, name not in rivals, partial(_prepare, make, field))
+        for name, make in makers.items()
+    ]
+    facts = {"case": case.letter, "count": case.count}
+    return turns.measure(entrants, facts, field.time_one, rounds, deadline, machine.free)
 
 
 def _facts(contender: Contender, case: Case, floors: dict[str, Any]) -> Row:

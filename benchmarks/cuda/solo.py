@@ -7,11 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 
 import gpuols
+from benchmarks import turns
 from benchmarks.cuda.answers import TOLERANCE
-from benchmarks.cuda.contenders import OURS
-from benchmarks.cuda.floors import floor_s
-from benchmarks.cuda.machine import Machine, on_host
-from benchmarks.cuda.timing import Deadline, attempt, take_turns, timed, warm
+from benchmarks.floors import floor_s
+from benchmarks.machine import Machine, on_host
+from benchmarks.timing import Deadline, Turn, timed, warm
+from benchmarks.turns import OURS, Entrant
 
 Row = dict[str, Any]
 
@@ -67,32 +68,25 @@ def measure(
     list of dict
         As `benchmarks.cuda.measure.measure`.
     """
-    rows, turns = [], {}
-    for who, run in work.items():
-        row = {"case": case.letter, "who": who, "ours": who.startswith(OURS), "count": case.count}
-        row |= {"bytes": case.bytes(), "flops": case.flops(), "from_host": False}
-        row["floor_s"] = floor_s(floors, case.bytes(), case.flops())
-        rows.append(row)
-        one = partial(timed, wait=machine.wait)
-        turn, row["failed"] = attempt(partial(warm, lambda _, run=run: run, case.count, one))
-        if turn is None:
-            continue
-        turns[who] = turn
+    size, flops = case.bytes(), case.flops()
+    facts = {"case": case.letter, "count": case.count, "bytes": size, "flops": flops}
+    facts |= {"from_host": False, "floor_s": floor_s(floors, size, flops)}
+    time_one = partial(timed, wait=machine.wait)
+
+    def prepare(run: Callable[[], Any], row: Row) -> Turn:
+        turn = warm(lambda _: run, case.count, time_one)
         if row["ours"]:
             row["errors"] = errors(turn.output)
             row["right"] = max(row["errors"].values()) <= TOLERANCE
             row["engine"] = turn.output.engine
             row["solved_precisely"] = int(on_host(turn.output.solved_precisely).sum())
         turn.output = None
-    take_turns(list(turns.values()), rounds, partial(timed, wait=machine.wait), deadline)
-    for row in rows:
-        if row["who"] in turns:
-            turns[row["who"]].tell(row)
-    base = rows[0].get("seconds")
-    for row in rows:
-        if base and row.get("seconds"):
-            row["times_ours"] = row["seconds"] / base
-    return rows
+        return turn
+
+    entrants = [
+        Entrant(who, who.startswith(OURS), partial(prepare, run)) for who, run in work.items()
+    ]
+    return turns.measure(entrants, facts, time_one, rounds, deadline, machine.free)
 
 
 def against(right: gpuols.Result, result: gpuols.Result, which: Any) -> dict[str, float]:

@@ -17,6 +17,7 @@ LEAST = 3
 """Fewest timed runs of anything."""
 
 _FIRST_PART, _STEP = 1_000, 10
+_LOOKS = 2  # more at a part that seems too slow for a larger one: something else may have been
 
 
 def timed(
@@ -146,17 +147,22 @@ def climb(
         What the smallest part raised; a failure of a larger one is in the note.
     """
     turn = warm(start, min(count, max(_STEP, count // _FIRST_PART)), time_one)
+    looks = 0
     while turn.part < count:
         room = turn.part * cap / max(turn.warm_s, 1e-9)
         part = count if room >= count else turn.part * _STEP
         if part > room:
-            break
+            if looks == _LOOKS:
+                break
+            looks += 1
+            turn.warm_s = min(turn.warm_s, time_one(turn.run)[0])
+            continue
         larger, why = attempt(lambda part=part: warm(start, part, time_one))
         if larger is None:
             turn.note = f"{part:,} regressions: {why}"
             break
         larger.first_s = turn.first_s
-        turn = larger
+        turn, looks = larger, 0
     return turn
 
 

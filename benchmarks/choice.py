@@ -1,0 +1,40 @@
+"""What the command line asks for by name."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def cases(text: str | None, known: Sequence[Any]) -> list[Any]:
+    """Cases by their letters, separated by commas, in the order in which they are known.
+
+    Raises
+    ------
+    ValueError
+        If there is no case of such a letter.
+    """
+    letters = [case.letter for case in known]
+    wanted = letters if text is None else _words(text)
+    for word in wanted:
+        if word not in letters:
+            raise ValueError(f"no case {word!r}: there are {', '.join(letters)}")
+    return [case for case in known if case.letter in wanted]
+
+
+def peers(text: str | None, known: Iterable[str]) -> list[str]:
+    """Rivals whose names contain one of the words, separated by commas; case does not matter.
+
+    Raises
+    ------
+    ValueError
+        If no rival's name contains a word.
+    """
+    names = list(known)
+    words = [""] if text is None else _words(text)
+    for word in words:
+        if not any(word.lower() in name.lower() for name in names):
+            raise ValueError(f"no rival {word!r}: there are {', '.join(names)}")
+    return [name for name in names if any(word.lower() in name.lower() for word in words)]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
