@@ -30,9 +30,9 @@ needs_nvrtc = pytest.mark.skipif(
 )
 
 
-# `python -m tests.gate` compiles for 8.9, too: all has come out as for 8.6 there.
+# One for each way that the sources differ by (common.cuh); `python -m tests.gate` compiles for all.
 @needs_nvrtc
-@pytest.mark.parametrize("arch", [arch for arch in ARCHS if arch != 89])
+@pytest.mark.parametrize("arch", [80, 90, 100])
 def test_every_kernel_passes(arch):
     assert table.check(variants(), [arch], table.caps()) == []
 
