@@ -29,6 +29,7 @@ from gpuols.engines.cpu import (
     unscaled_covariance,
 )
 from gpuols.engines.jit.batch import Lines, Outputs, columns_of, fit_some, rooms_for
+from gpuols.engines.jit.rows import order_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
@@ -92,10 +93,10 @@ def fit_batch(
         np.empty((shape.answers, count)),
         np.empty((m, count), np.int8),
     )
-    options, calls = (n, k, m, centered, drop, tol), [0]
+    options, order, calls = (n, k, m, centered, drop, tol), order_of(k, m), [0]
 
     def work(span: slice, _: Workspace) -> int:
-        rooms = rooms_for(n, k, m, centered=centered, weighted=shape.weighted)
+        rooms = rooms_for(shape, order)
         weighted = rooms.weights if shape.weighted else None
         for part in _parts(span, tables):
             lines = [table and table.lines(part) for table in tables]

@@ -13,8 +13,6 @@ from gpuols.engines.jit.rows import (
     fetch_anchors,
     find_anchors,
     is_narrow,
-    length,
-    order_of,
     pitch_of,
     rows_of,
     stack_for,
@@ -22,6 +20,7 @@ from gpuols.engines.jit.rows import (
     weigh,
 )
 from gpuols.engines.jit.solve import solve
+from gpuols.engines.launches import Shape
 
 Array = NDArray[np.float64]
 
@@ -66,21 +65,21 @@ class Outputs(NamedTuple):
     status: NDArray[np.int8]
 
 
-def rooms_for(n: int, k: int, m: int, *, centered: bool, weighted: bool) -> Rooms:
-    """Room for regressions of one size."""
-    q, p = k + m, k + centered
+def rooms_for(shape: Shape, order: NDArray[np.int64]) -> Rooms:
+    """Room for regressions of one shape, whose products `order_of` finds."""
+    n, k, m = shape.n, shape.k, shape.m
     size = 0 if is_narrow(k, m) else rows_of(k, m) * pitch_of(k, m)
     return Rooms(
-        order=order_of(k, m),
+        order=order,
         stack=stack_for(n, k, m),
-        near=np.zeros(q),
+        near=np.zeros(shape.columns),
         table=np.zeros(size),
-        heavy=np.zeros(size if weighted else 0),
-        weights=np.empty(n if weighted else 0),
-        sums=np.empty((length(k, m), 8)),
+        heavy=np.zeros(size if shape.weighted else 0),
+        weights=np.empty(n if shape.weighted else 0),
+        sums=np.empty((shape.sums, 8)),
         solving=room_for(k),
-        moments=np.empty((3 + 3 * q + k * q + m, 8)),
-        answers=np.empty((p * (m + 1) + 2 * m + 2, 8)),
+        moments=np.empty((shape.moments, 8)),
+        answers=np.empty((shape.answers, 8)),
         status=np.empty((m, 8), np.int8),
     )
 

@@ -24,13 +24,8 @@ PIECE = 2048  # rows that eight chains add up
 _TABLE = 8192  # numbers of a table whose products are formed together
 
 
-def length(k: int, m: int) -> int:
-    """Sums of a regression."""
-    return 3 + 3 * (k + m) + k * (k + 1) // 2 + m * (k + 1)
-
-
 def order_of(k: int, m: int) -> NDArray[np.int64]:
-    """Where `sum_piece` leaves the sums of the columns, then their products."""
+    """Where `narrow` or `multiply` leaves the sums of the columns, then their products."""
     q, pitch = k + m, pitch_of(k, m)
     wanted: list[tuple[int, ...]] = [(c,) for c in range(q)]
     wanted += [(c, i) for c in range(k) for i in range(c + 1)]
@@ -203,7 +198,7 @@ def multiply(left: Array, right: Array, rows: int, k: int, pitch: int, out: Arra
 
 @compiled
 def arrange(found: Array, near: Array, k: int, m: int, order: Any, v: Array, lane: int) -> None:
-    """Put anchors and products among the sums of a regression, by where `sum_piece` left them."""
+    """Put anchors and products among the sums of a regression, by where they were left."""
     q = k + m
     first = 3 + 3 * q
     for c in range(q):
