@@ -159,3 +159,22 @@ def test_without_numba_the_reason_is_given(monkeypatch):
     with pytest.raises(DeviceError, match=r"Numba is not installed: pip install .*gpuols\[cpu\]"):
         gpuols.fit(normal(2, 9, 2), normal(2, 9), device="cpu:numba")
     assert "gpuols[cpu]" in gpuols.info().engines["cpu:numba"]
+
+
+@needs_numba
+@pytest.mark.parametrize("k", [1, 4, 5, 20])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_good_data_needs_no_second_look(k, weighted):
+    from gpuols.engines import cpu, cpu_jit
+    from gpuols.engines.workspace import Workspace
+
+    X, y, weights = normal(11, 300, k), normal(11, 300, 1, seed=1), normal(11, 300, seed=2) ** 2
+    given = X, y, weights if weighted else None
+    options = {"centered": True, "drop": False}
+    moments, solution, calls = cpu_jit.fit_batch(*given, (11,), np.zeros(11), tol=1e-10, **options)
+    assert calls == 0
+    assert not solution.precise.any()
+    expected = cpu.moments_batch(*given, slice(0, 11), **options, space=Workspace())
+    for name in ("nobs", "sumw", "anchor", "mean", "raw", "sxx", "sxy", "syy"):
+        found, wanted = getattr(moments, name), getattr(expected, name)
+        np.testing.assert_allclose(found, wanted, 1e-12, 1e-12 * np.abs(wanted).max(), False, name)

@@ -11,7 +11,8 @@ if find_spec("numba") is not None:
     from numba import njit
 
     from gpuols.engines.jit import compiling
-    from gpuols.engines.jit.lanes import choose, every, fma, load, near_root, root, size, store
+    from gpuols.engines.jit.lanes import choose, every, fma, near_root, root, size
+    from gpuols.engines.jit.memory import load, store
 
     @njit
     def work(a, b, out):

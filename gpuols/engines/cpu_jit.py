@@ -28,8 +28,8 @@ from gpuols.engines.cpu import (
     solve,
     unscaled_covariance,
 )
-from gpuols.engines.jit.batch import Lines, Outputs, columns_of, fit_some, rooms_for
-from gpuols.engines.jit.rows import order_of
+from gpuols.engines.jit.batch import Lines, columns_of, fit_some, outputs_for, room_for
+from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
@@ -59,6 +59,7 @@ __all__ = [
 
 NAME = "cpu:numba"
 
+_NOTHING = (None, 0, 0)
 _COPIED = 2**21  # numbers of a task whose rows must be copied first
 
 
@@ -88,27 +89,21 @@ def fit_batch(
     (n, k), m, count = x.shape[-2:], y.shape[-1], len(ridge)
     shape = Shape(n, k, m, "double", centered, weights is not None or drop, drop)
     tables = [None if a is None else _Rows(a, lead, i) for a, i in ((x, 2), (y, 2), (weights, 1))]
-    outputs = Outputs(
-        np.empty((shape.moments, count)),
-        np.empty((shape.answers, count)),
-        np.empty((m, count), np.int8),
-    )
-    options, order, calls = (n, k, m, centered, drop, tol), order_of(k, m), [0]
+    outputs, places, calls = outputs_for(shape, count), places_of(k, m), [0]
+    given = (n, k, m, centered, drop, tol), columns_of(k, m)
 
     def work(span: slice, _: Workspace) -> int:
-        rooms = rooms_for(shape, order)
-        weighted = rooms.weights if shape.weighted else None
+        room, own = room_for(shape), np.empty(n) if shape.weighted else None
         for part in _parts(span, tables):
-            lines = [table and table.lines(part) for table in tables]
-            given = *lines, weighted, options, columns_of(k, m), rooms, ridge, outputs
-            calls.append(fit_some(*given, part.start, part.stop - part.start))
+            lines = [tuple(table.lines(part)) if table else _NOTHING for table in tables]
+            found = places, ridge, tuple(outputs), part.start, part.stop - part.start
+            calls.append(fit_some(*lines, *given, own, room, *found))
         return int(span.stop - span.start)
 
-    spans = plan.reading(count, n=n, columns=k + m, batch_size=batch_size)
-    run(spans, work, report, count)
+    run(_spans(shape, count, batch_size), work, report, count)
     precise = np.zeros((count, m), bool)
-    moments = moments_from(outputs.moments, shape)
-    solution = solution_from(outputs.answers, outputs.status, precise, shape)
+    moments = moments_from(outputs.moments[:, :count], shape)
+    solution = solution_from(outputs.answers[:, :count], outputs.status[:, :count], precise, shape)
     return moments, solution, np.array([sum(calls)])
 
 
@@ -144,8 +139,15 @@ def _there(full: NDArray[Any], axes: int, size: int) -> Lines | None:
     return Lines(np.lib.stride_tricks.as_strided(full, (length,), (8,), writeable=False), 0, step)
 
 
+def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:
+    """Ranges of regressions for a thread each, eights but for the last."""
+    eights, size = -(-count // 8), batch_size and max(1, batch_size // 8)
+    spans = plan.reading(eights, n=8 * shape.n, columns=shape.columns, batch_size=size)
+    return [slice(8 * span.start, min(8 * span.stop, count)) for span in spans]
+
+
 def _parts(span: slice, tables: list[_Rows | None]) -> list[slice]:
     """Ranges of regressions to answer together; short ones where rows are to be copied."""
     copied = sum(table.size for table in tables if table is not None and table.there is None)
-    step = max(1, _COPIED // copied) if copied else span.stop - span.start
+    step = max(1, _COPIED // copied // 8) * 8 if copied else max(1, span.stop - span.start)
     return [slice(i, min(i + step, span.stop)) for i in range(span.start, span.stop, step)]

@@ -6,23 +6,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines.jit.anchors import count_rows, fetch_anchors, find_anchors, weigh
 from gpuols.engines.jit.compiling import compiled, kept
-from gpuols.engines.jit.design import Room, room_for
+from gpuols.engines.jit.design import Room, room_in, room_size
+from gpuols.engines.jit.lanes import tally
+from gpuols.engines.jit.memory import Memory, address
 from gpuols.engines.jit.rows import (
-    count_rows,
-    fetch_anchors,
-    find_anchors,
+    found_size,
     is_narrow,
-    pitch_of,
-    rows_of,
-    stack_for,
+    size_of,
+    stack_size,
     sum_one,
-    weigh,
+    table_size,
+    turn,
 )
-from gpuols.engines.jit.solve import solve
+from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.launches import Shape
 
 Array = NDArray[np.float64]
+
+_LINE = 8  # doubles of a line of cache
 
 
 class Lines(NamedTuple):
@@ -41,47 +44,61 @@ class Lines(NamedTuple):
     step: int
 
 
-class Rooms(NamedTuple):
+class Outputs(NamedTuple):
+    """Moments (entries, B), answers (entries, B), statuses (m, B): those of `engines.outputs`.
+
+    B is a multiple of eight, for eight regressions are written together.
+    """
+
+    moments: Array
+    answers: Array
+    status: NDArray[np.int8]
+
+
+class _Rooms(NamedTuple):
     """What a thread works in, as the functions that take it say."""
 
-    order: NDArray[np.int64]
-    stack: Array
-    near: Array
-    table: Array
-    heavy: Array
-    weights: Array
-    sums: Array
+    found: Memory
+    sums: Memory
     solving: Room
-    moments: Array
-    answers: Array
-    status: NDArray[np.int8]
+    stack: Memory
+    table: Memory
+    heavy: Memory
 
 
-class Outputs(NamedTuple):
-    """Moments (entries, B), answers (entries, B), statuses (m, B): those of `engines.outputs`."""
-
-    moments: Array
-    answers: Array
-    status: NDArray[np.int8]
-
-
-def rooms_for(shape: Shape, order: NDArray[np.int64]) -> Rooms:
-    """Room for regressions of one shape, whose products `order_of` finds."""
-    n, k, m = shape.n, shape.k, shape.m
-    size = 0 if is_narrow(k, m) else rows_of(k, m) * pitch_of(k, m)
-    return Rooms(
-        order=order,
-        stack=stack_for(n, k, m),
-        near=np.zeros(shape.columns),
-        table=np.zeros(size),
-        heavy=np.zeros(size if shape.weighted else 0),
-        weights=np.empty(n if shape.weighted else 0),
-        sums=np.empty((shape.sums, 8)),
-        solving=room_for(k),
-        moments=np.empty((shape.moments, 8)),
-        answers=np.empty((shape.answers, 8)),
-        status=np.empty((m, 8), np.int8),
+def outputs_for(shape: Shape, count: int) -> Outputs:
+    """Room for what is found of so many regressions."""
+    full = -(-count // 8) * 8
+    return Outputs(
+        _lines(shape.moments * full).reshape(shape.moments, full),
+        _lines(shape.answers * full).reshape(shape.answers, full),
+        np.empty((shape.m, full), np.int8),
     )
+
+
+def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64]]:
+    """Memory for a thread to work in, and where its parts begin."""
+    n, k, m = shape.n, shape.k, shape.m
+    table = table_size(k, m)
+    sizes = [
+        8 * found_size(k, m),
+        8 * (shape.sums + 1),
+        room_size(k),
+        stack_size(n, k, m),
+        table,
+        table if shape.weighted else 0,
+    ]
+    ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes])
+    memory = _lines(int(ends[-1]))
+    memory[:] = 0.0
+    return memory, np.concatenate([[0], ends[:-1]])
+
+
+def _lines(size: int) -> Array:
+    """So many numbers, the first at the start of a line of cache."""
+    memory = np.empty(size + _LINE)
+    first = -(memory.ctypes.data // 8) % _LINE
+    return memory[first : first + size]
 
 
 def columns_of(k: int, m: int) -> tuple[int, ...] | None:
@@ -90,95 +107,96 @@ def columns_of(k: int, m: int) -> tuple[int, ...] | None:
 
 
 @compiled
-def put(source: Any, out: Any, start: int, count: int) -> None:
-    """Columns of an array (r, 8) into neighbouring ones of another."""
-    for e in range(source.shape[0]):
-        for lane in range(count):
-            out[e, start + lane] = source[e, lane]
+def rooms_in(memory: Memory, starts: Any, k: int) -> _Rooms:
+    """The parts of a thread's memory."""
+    return _Rooms(
+        address(memory, starts[0]),
+        address(memory, starts[1]),
+        room_in(address(memory, starts[2]), k),
+        address(memory, starts[3]),
+        address(memory, starts[4]),
+        address(memory, starts[5]),
+    )
 
 
 def _fit_some(fingerprint: int) -> Callable[..., int]:
     def fit_some(
-        x: Lines,
-        y: Lines,
-        w: Lines | None,
-        weighted: Array | None,
+        x: tuple[Array, int, int],
+        y: tuple[Array, int, int],
+        w: tuple[Array | None, int, int],
         options: tuple[int, int, int, bool, bool, float],
         columns: tuple[int, ...] | None,
-        rooms: Rooms,
+        weights: Array | None,
+        room: tuple[Array, NDArray[np.int64]],
+        places: NDArray[np.int64],
         ridge: Array,
-        outputs: Outputs,
+        outputs: tuple[Array, Array, NDArray[np.int8]],
         first: int,
         count: int,
     ) -> int:
-        """Answer regressions, the first of which is number `first` of the outputs.
+        """Answer regressions, the first of which, a multiple of eight, is number `first`.
 
-        `weighted` is the room for weights, or None where no row has one or may be left out; the
-        options are n, k, m, whether there is an intercept, whether rows that miss a value are left
-        out, and the tolerance. Gives how many call for a closer look.
+        Rows are those of `Lines`; the options n, k, m, whether there is an intercept, whether rows
+        that miss a value are left out, and the tolerance; `weights` is room for those of a
+        regression, None where no row has one or may be left out. Gives how many call for a closer
+        look.
         """
         n, k, m, centered, drop, tol = options
-        near, v = rooms.near, rooms.sums
+        rooms = rooms_in(room[0], room[1], k)
+        found, v = rooms.found, rooms.sums
+        size, pitch = size_of(k, m), found_size(k, m)
+        rows_x, rows_y, rows_w = address(x[0], x[1]), address(y[0], y[1]), address(w[0], w[1])
+        heavy = address(weights, 0)
+        where, blocks = address(places, 0), len(places)
+        moments, answers, status = outputs
+        ends = address(moments, 0), address(answers, 0), address(status, 0), moments.shape[1]
         penalties, rejected = np.empty(8), 0 * fingerprint
         for base in range(0, count, 8):
             number = min(8, count - base)
             for lane in range(8):
+                own = address(found, lane * pitch)
                 if lane >= number:
-                    for e in range(v.shape[0]):
-                        v[e, lane] = v[e, 0]
+                    for e in range(pitch):
+                        own[e] = found[e]
+                    penalties[lane] = penalties[0]
                     continue
                 b = base + lane
                 penalties[lane] = ridge[first + b]
-                at_x, at_y = x.start + b * x.step, y.start + b * y.step
-                if weighted is None:
+                at_x, at_y = b * x[2], b * y[2]
+                near = address(own, size)
+                if weights is None:
                     if b + 1 < count:
-                        fetch_anchors(x.memory, at_x + x.step, n, k)
-                        fetch_anchors(y.memory, at_y + y.step, n, m)
+                        fetch_anchors(rows_x, at_x + x[2], n, k)
+                        fetch_anchors(rows_y, at_y + y[2], n, m)
                 else:
-                    at_w = 0 if w is None else w.start + b * w.step
-                    memory = None if w is None else w.memory
-                    weigh(x.memory, at_x, k, y.memory, at_y, m, memory, at_w, drop, weighted)
-                rows = count_rows(weighted, n, v, lane)
-                near[:] = 0.0
+                    weigh(rows_x, at_x, k, rows_y, at_y, m, rows_w, b * w[2], n, drop, heavy)
+                rows = count_rows(heavy, n, own, size + k + m)
                 if centered and rows[0] >= 0:
-                    find_anchors(x.memory, at_x, k, rows, near)
-                    find_anchors(y.memory, at_y, m, rows, near[k:])
+                    find_anchors(rows_x, at_x, k, rows, near, 0)
+                    find_anchors(rows_y, at_y, m, rows, near, k)
+                else:
+                    for c in range(k + m):
+                        near[c] = 0.0
                 sum_one(
-                    x.memory,
+                    rows_x,
                     at_x,
-                    y.memory,
+                    rows_y,
                     at_y,
-                    weighted,
+                    heavy,
                     n,
                     near,
                     columns,
                     k,
                     m,
-                    rooms.order,
                     rooms.table,
                     rooms.heavy,
                     rooms.stack,
-                    v,
-                    lane,
+                    own,
                 )
-            penalties[number:] = penalties[0]
-            calls = solve(
-                v,
-                k,
-                m,
-                centered,
-                penalties,
-                tol,
-                rooms.solving,
-                rooms.moments,
-                rooms.answers,
-                rooms.status,
-            )
-            for lane in range(number):
-                rejected += calls[lane] != 0.0
-            put(rooms.moments, outputs.moments, first + base, number)
-            put(rooms.answers, outputs.answers, first + base, number)
-            put(rooms.status, outputs.status, first + base, number)
+            turn(found, k, m, where, blocks, v)
+            target = Target(*ends, first + base)
+            calls = solve(v, k, m, centered, address(penalties, 0), tol, rooms.solving, target)
+            rejected += tally(calls, number)
         return rejected
 
     return fit_some

@@ -1,11 +1,9 @@
 """Bounds: what numbers are worth, lane by lane, as `gpuols.numerics.bound` says."""
 
-import math
-
 import numpy as np
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, size
+from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, log_up, root, size
 from gpuols.numerics.bound import BLOCK, LARGEST, PIECE, UNIT
 
 
@@ -15,6 +13,12 @@ def larger(a: Lanes, b: Lanes) -> Lanes:
     a = choose(a == a, a, every(np.inf))
     b = choose(b == b, b, every(np.inf))
     return choose(a > b, a, b)
+
+
+@compiled
+def smaller(a: Lanes, b: Lanes) -> Lanes:
+    """The smaller one of two numbers."""
+    return choose(a < b, a, b)
 
 
 @compiled
@@ -45,8 +49,9 @@ def is_finite(a: Lanes) -> Mask:
 
 
 @compiled
-def gamma_of(rows: float) -> float:
+def gamma_of(rows: Lanes) -> Lanes:
     """Rounding error of the sums of so many rows, as `gpuols.numerics.bound.gamma`."""
-    rows = max(rows, 1.0)
-    longest = min(rows, float(BLOCK)) + math.ceil(math.log2(max(rows / BLOCK, 1.0)))
-    return (4.0 + math.sqrt(min(rows, float(PIECE))) + longest / 4.0) * UNIT
+    some = larger(rows, every(1.0))
+    run, piece = every(float(BLOCK)), every(float(PIECE))
+    longest = smaller(some, run) + log_up(larger(some / run, every(1.0)))
+    return (4.0 + root(smaller(some, piece)) + longest / 4.0) * UNIT

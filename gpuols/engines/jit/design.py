@@ -7,33 +7,59 @@ Source: Björck (1996), Numerical Methods for Least Squares Problems, 2.2; Hoerl
 the covariance under a penalty.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpuols.engines.jit.bounds import gamma_of, in_range, is_finite, larger, quotient
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, load, store
+from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, root
 from gpuols.engines.jit.linear import diagonals, factor, finish, halve, invert, packed, quadratic
+from gpuols.engines.jit.memory import Memory, address, load, store
 from gpuols.numerics.pivots import DIGITS_OF_X, TOLERANCE
-
-Array = NDArray[Any]
 
 _NEAR = 4.0  # times a threshold of rank
 
 
 class Room(NamedTuple):
-    """What solving works in, rows of an array each: triangles, and k numbers of a design."""
+    """What solving works in, rows of memory each: triangles, and k numbers of a design.
 
-    lower: Array
-    inverse: Array
-    scale: Array
-    half: Array
-    spread: Array
-    variance: Array
-    column: Array
-    flags: Array
+    `reach` and `deviation` are the roots of `spread` and of `variance`.
+    """
+
+    lower: Memory
+    inverse: Memory
+    scale: Memory
+    half: Memory
+    spread: Memory
+    variance: Memory
+    reach: Memory
+    deviation: Memory
+    column: Memory
+
+
+@compiled
+def room_size(k: int) -> int:
+    """Numbers that room for designs of k columns takes up."""
+    return 8 * (k * (k + 1) + 7 * k)
+
+
+@compiled
+def room_in(memory: Memory, k: int) -> Room:
+    """Room for designs of k columns at the beginning of memory."""
+    triangle, own = 4 * k * (k + 1), 8 * k
+    first = 2 * triangle
+    return Room(
+        address(memory, 0),
+        address(memory, triangle),
+        address(memory, first),
+        address(memory, first + own),
+        address(memory, first + 2 * own),
+        address(memory, first + 3 * own),
+        address(memory, first + 4 * own),
+        address(memory, first + 5 * own),
+        address(memory, first + 6 * own),
+    )
 
 
 class Design(NamedTuple):
@@ -65,31 +91,14 @@ class Design(NamedTuple):
 
 
 @compiled
-def room_for(k: int) -> Room:
-    """Room for designs of k columns."""
-    half = k * (k + 1) // 2
-    a, n = np.empty((2 * half + 5 * k + 3, 8)), 2 * half
-    return Room(
-        a[:half],
-        a[half:n],
-        a[n : n + k],
-        a[n + k : n + 2 * k],
-        a[n + 2 * k : n + 3 * k],
-        a[n + 3 * k : n + 4 * k],
-        a[n + 4 * k : n + 5 * k],
-        a[n + 5 * k :],
-    )
-
-
-@compiled
-def examine(v: Array, k: int, m: int, centered: bool, ridge: Array, room: Room) -> Design:
+def examine(v: Memory, k: int, m: int, centered: bool, ridge: Memory, room: Room) -> Design:
     """Factor designs, and what follows from them alone."""
     q, scale = k + m, room.scale
     first, any_penalty = 3 + 3 * q, False
     for lane in range(8):
-        room.flags[0, lane], room.flags[1, lane] = ridge[lane], gamma_of(v[0, lane])
         any_penalty = any_penalty or ridge[lane] != 0.0
-    penalty, gamma, weight = load(room.flags, 0), load(room.flags, 1), load(v, 1)
+    rows, penalty, weight = load(v, 0), load(ridge, 0), load(v, 1)
+    gamma = gamma_of(rows)
     penalised, free = penalty > 0.0, 1.0 if centered else 0.0
     solved = factor(v, first, k, penalty, scale, room.lower)
     invert(room.lower, k, room.inverse)
@@ -112,18 +121,23 @@ def examine(v: Array, k: int, m: int, centered: bool, ridge: Array, room: Room) 
         step, spread = load(v, 3 + q + j), load(room.spread, j)
         square = load(scale, j) * load(scale, j)
         leverage = leverage + raw * square * spread
-        freed = freed + choose(penalised, penalty * square * spread, every(0.0))
-        ratio = larger(inflation, quotient(spread, load(room.variance, j)))
-        inflation = choose(penalised & (raw > 0.0) & (spread > 0.0), ratio, inflation)
+        store(room.reach, j, root(spread))
+        if any_penalty:
+            freed = freed + choose(penalised, penalty * square * spread, every(0.0))
+            ratio = larger(inflation, quotient(spread, load(room.variance, j)))
+            inflation = choose(penalised & (raw > 0.0) & (spread > 0.0), ratio, inflation)
+            store(room.deviation, j, root(load(room.variance, j)))
+        else:
+            store(room.deviation, j, load(room.reach, j))
         sound = sound & is_finite(step) & (raw == raw)
         fine = fine & in_range(about_mean) & in_range(raw)
         mean = load(v, 3 + j) + step
         about_zero = about_mean + free * weight * mean * mean
         lowest = larger(TOLERANCE * TOLERANCE * about_mean, DIGITS_OF_X * DIGITS_OF_X * about_zero)
-        distinct = distinct & (penalised | (1.0 / (spread * square) > _NEAR * lowest))
-    rows = load(v, 0) - free
-    df = rows - float(k) + freed
-    df = choose(penalised & (rows > 0.0) & (df <= 0.0), every(np.nan), df)
+        distinct = distinct & (penalised | (_NEAR * lowest * (spread * square) < 1.0))
+    counted = rows - free
+    df = counted - float(k) + freed
+    df = choose(penalised & (counted > 0.0) & (df <= 0.0), every(np.nan), df)
     reach = level = every(0.0)
     if centered:
         for j in range(k):

@@ -72,23 +72,6 @@ def declared(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
     return cgutils.get_or_insert_function(builder.module, kind, name)
 
 
-def pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
-    """Address of an element of an array, counted from its first."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.gep(data, [offset])
-
-
-def read(builder: Any, address: Any, width: int = WIDTH) -> Any:
-    """Neighbouring doubles at an address."""
-    kind = ir.VectorType(DOUBLE, width)
-    return builder.load(builder.bitcast(address, kind.as_pointer()), align=8)
-
-
-def write(builder: Any, address: Any, value: Any) -> None:
-    """Put lanes side by side at an address."""
-    builder.store(value, builder.bitcast(address, VECTOR.as_pointer()), align=8)
-
-
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Lane by lane a b + c, rounded once."""
     name = f"llvm.fma.v{WIDTH}f64"
@@ -164,28 +147,6 @@ def every(_: Any, number: Any) -> Any:
 
 
 @intrinsic
-def load(_: Any, array: Any, row: Any) -> Any:
-    """Row of an array (r, 8), C order."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        offset = builder.mul(arguments[1], INT(WIDTH))
-        return read(builder, pointer(context, builder, sig.args[0], arguments[0], offset))
-
-    return LANES(array, types.int64), generate
-
-
-@intrinsic
-def store(_: Any, array: Any, row: Any, value: Any) -> Any:
-    """Write a row of an array (r, 8), C order."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        offset = builder.mul(arguments[1], INT(WIDTH))
-        write(builder, pointer(context, builder, sig.args[0], arguments[0], offset), arguments[2])
-
-    return types.void(array, types.int64, LANES), generate
-
-
-@intrinsic
 def fma(_: Any, a: Any, b: Any, c: Any) -> Any:
     """Lane by lane a b + c, rounded once."""
 
@@ -238,3 +199,29 @@ def near_root(_: Any, a: Any) -> Any:
         return builder.select(positive, found, constant(1.0))
 
     return LANES(LANES), generate
+
+
+@intrinsic
+def log_up(_: Any, a: Any) -> Any:
+    """Binary logarithms of numbers from one up, rounded up."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        def whole(value: int) -> Any:
+            return ir.Constant(WORDS, [value] * WIDTH)
+
+        above = builder.add(builder.bitcast(arguments[0], WORDS), whole(2**52 - 1))
+        return builder.sitofp(builder.sub(builder.lshr(above, whole(52)), whole(1023)), VECTOR)
+
+    return LANES(LANES), generate
+
+
+@intrinsic
+def tally(_: Any, where: Any, number: Any) -> Any:
+    """How many of so many first lanes a mask holds for."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        whole = builder.zext(builder.bitcast(arguments[0], ir.IntType(WIDTH)), INT)
+        first = builder.sub(builder.shl(INT(1), arguments[1]), INT(1))
+        return builder.ctpop(builder.and_(whole, first))
+
+    return types.int64(MASK, types.int64), generate

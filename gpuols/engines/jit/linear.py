@@ -1,17 +1,12 @@
 """Linear: Cholesky factors of eight matrices side by side, lane by lane.
 
-Lower triangular matrices lie packed, row by row, in rows of arrays (r, 8). A factor that does not
-exist is NaN.
+Lower triangular matrices lie packed, row by row, in rows of memory (r, 8); factors with one over
+each entry of the diagonal in its place. A factor that does not exist is NaN.
 """
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import Lanes, Mask, every, load, near_root, root, store
-
-Array = NDArray[Any]
+from gpuols.engines.jit.lanes import Lanes, Mask, every, near_root, root
+from gpuols.engines.jit.memory import Memory, load, store
 
 
 @compiled
@@ -21,7 +16,7 @@ def packed(i: int, j: int) -> int:
 
 
 @compiled
-def factor(v: Array, first: int, k: int, penalty: Lanes, scale: Array, lower: Array) -> Mask:
+def factor(v: Memory, first: int, k: int, penalty: Lanes, scale: Memory, lower: Memory) -> Mask:
     """L of each A = D (S + λ I) D, the scales D, too; whether there is one.
 
     S is in rows `first` ... of v.
@@ -39,47 +34,47 @@ def factor(v: Array, first: int, k: int, penalty: Lanes, scale: Array, lower: Ar
                 rest = rest - load(lower, packed(i, h)) * load(lower, packed(j, h))
             if i == j:
                 done = done & (rest > 0.0)
-                rest = root(rest)
+                rest = 1.0 / root(rest)
             else:
-                rest = rest / load(lower, packed(j, j))
+                rest = rest * load(lower, packed(j, j))
             store(lower, packed(i, j), rest)
     return done
 
 
 @compiled
-def invert(lower: Array, k: int, inverse: Array) -> None:
+def invert(lower: Memory, k: int, inverse: Memory) -> None:
     """L⁻¹ of each L."""
     for j in range(k):
-        store(inverse, packed(j, j), 1.0 / load(lower, packed(j, j)))
+        store(inverse, packed(j, j), load(lower, packed(j, j)))
         for i in range(j + 1, k):
             rest = load(lower, packed(i, j)) * load(inverse, packed(j, j))
             for h in range(j + 1, i):
                 rest = rest + load(lower, packed(i, h)) * load(inverse, packed(h, j))
-            store(inverse, packed(i, j), (0.0 - rest) / load(lower, packed(i, i)))
+            store(inverse, packed(i, j), (0.0 - rest) * load(lower, packed(i, i)))
 
 
 @compiled
-def halve(lower: Array, k: int, z: Array) -> None:
+def halve(lower: Memory, k: int, z: Memory) -> None:
     """Z with L z = c in place of c."""
     for i in range(k):
         rest = load(z, i)
         for j in range(i):
             rest = rest - load(lower, packed(i, j)) * load(z, j)
-        store(z, i, rest / load(lower, packed(i, i)))
+        store(z, i, rest * load(lower, packed(i, i)))
 
 
 @compiled
-def finish(lower: Array, k: int, z: Array) -> None:
+def finish(lower: Memory, k: int, z: Memory) -> None:
     """B with L' b = z in place of z."""
     for i in range(k - 1, -1, -1):
         rest = load(z, i)
         for j in range(i + 1, k):
             rest = rest - load(lower, packed(j, i)) * load(z, j)
-        store(z, i, rest / load(lower, packed(i, i)))
+        store(z, i, rest * load(lower, packed(i, i)))
 
 
 @compiled
-def quadratic(v: Array, first: int, k: int, scale: Array, u: Array) -> Lanes:
+def quadratic(v: Memory, first: int, k: int, scale: Memory, u: Memory) -> Lanes:
     """U' D S D u."""
     total = every(0.0)
     for i in range(k):
@@ -93,15 +88,15 @@ def quadratic(v: Array, first: int, k: int, scale: Array, u: Array) -> Lanes:
 
 @compiled
 def diagonals(
-    v: Array,
+    v: Memory,
     first: int,
     k: int,
     penalised: bool,
-    scale: Array,
-    inverse: Array,
-    spread: Array,
-    variance: Array,
-    column: Array,
+    scale: Memory,
+    inverse: Memory,
+    spread: Memory,
+    variance: Memory,
+    column: Memory,
 ) -> None:
     """Diagonals of A⁻¹ and of A⁻¹ D S D A⁻¹; the same without a penalty."""
     for j in range(k):

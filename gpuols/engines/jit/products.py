@@ -28,11 +28,9 @@ from gpuols.engines.jit.lanes import (
     constant,
     declared,
     fused,
-    pointer,
-    read,
     spread,
-    write,
 )
+from gpuols.engines.jit.memory import pointer, read, write
 
 NARROW = 4  # columns of X whose products fit the registers
 
@@ -164,27 +162,40 @@ def _totals(builder: Any, vectors: list[Any]) -> Any:
 
 @intrinsic
 def shift(
-    _: Any, source: Any, at: Any, count: Any, near: Any, at_near: Any, out: Any, to: Any
+    _: Any,
+    source: Any,
+    count: Any,
+    rows: Any,
+    near: Any,
+    out: Any,
+    pitch: Any,
 ) -> Any:
-    """Write so many neighbouring numbers minus anchors to out[to:]; `at` ... are elements."""
+    """Write rows (rows, count) minus anchors to rows `pitch` apart."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         source, near, out = (
-            pointer(context, builder, sig.args[i], arguments[i], arguments[j])
-            for i, j in ((0, 1), (3, 4), (5, 6))
+            pointer(context, builder, sig.args[i], arguments[i], INT(0)) for i in (0, 3, 4)
         )
-        steps = builder.lshr(builder.add(arguments[2], INT(WIDTH - 1)), INT(3))
-        with cgutils.for_range(builder, steps) as loop:
-            begin = builder.mul(loop.index, INT(WIDTH))
-            left = builder.sub(arguments[2], begin)
-            own, anchor, target = (builder.gep(a, [begin]) for a in (source, near, out))
-            value = builder.fsub(_some(builder, own, 1, left), _some(builder, anchor, 1, left))
-            name = "llvm.masked.store.v8f64.p0"
-            address = builder.bitcast(target, VECTOR.as_pointer())
-            put = declared(builder, name, ir.VoidType(), VECTOR, address.type, INDEX, BITS)
-            builder.call(put, [value, address, INDEX(8), _first(builder, left)])
+        count, rows, pitch = arguments[1], arguments[2], arguments[5]
+        steps = builder.lshr(builder.add(count, INT(WIDTH - 1)), INT(3))
+        with cgutils.for_range(builder, steps) as block:
+            begin = builder.mul(block.index, INT(WIDTH))
+            left = builder.sub(count, begin)
+            anchor, there = (
+                _some(builder, builder.gep(near, [begin]), 1, left),
+                _first(builder, left),
+            )
+            with cgutils.for_range(builder, rows) as row:
+                own = builder.add(builder.mul(row.index, count), begin)
+                to = builder.add(builder.mul(row.index, pitch), begin)
+                value = builder.fsub(_some(builder, builder.gep(source, [own]), 1, left), anchor)
+                name = "llvm.masked.store.v8f64.p0"
+                address = builder.bitcast(builder.gep(out, [to]), VECTOR.as_pointer())
+                kinds = VECTOR, address.type, INDEX, BITS
+                put = declared(builder, name, ir.VoidType(), *kinds)
+                builder.call(put, [value, address, INDEX(8), there])
 
-    return types.void(source, at, count, near, at_near, out, to), generate
+    return types.void(source, count, rows, near, out, pitch), generate
 
 
 @intrinsic
@@ -197,12 +208,14 @@ def tile(
     first: Any,
     second: Any,
     widths: Any,
+    ahead: Any,
     out: Any,
 ) -> Any:
-    """Eight rows of left' right, for tables (rows, pitch), C order, into `out` (pitch, pitch).
+    """Add eight rows of left' right, for tables (rows, pitch), C order, to `out` (pitch, pitch).
 
     They are rows `first` ... `first` + 7, columns `second` ... of as many vectors of eight as the
-    tuple `widths` has numbers.
+    tuple `widths` has numbers. As many lines of cache as there are rows are brought near from
+    `ahead` on, for the processor does not see that they will be read.
     """
     number = widths.count
 
@@ -211,13 +224,19 @@ def tile(
         left = pointer(context, builder, sig.args[0], arguments[0], first)
         right = pointer(context, builder, sig.args[1], arguments[1], second)
         corner = builder.add(builder.mul(first, pitch), second)
-        out = pointer(context, builder, sig.args[7], arguments[7], corner)
+        out = pointer(context, builder, sig.args[8], arguments[8], corner)
+        lines = [builder.gep(out, [builder.mul(pitch, INT(i))]) for i in range(WIDTH)]
+        places = [[builder.gep(line, [INT(WIDTH * v)]) for v in range(number)] for line in lines]
         sums = [
-            [cgutils.alloca_once_value(builder, constant(0.0)) for _ in range(number)]
-            for _ in range(WIDTH)
+            [cgutils.alloca_once_value(builder, read(builder, place)) for place in line]
+            for line in places
         ]
         with cgutils.for_range(builder, rows) as loop:
             row = builder.mul(loop.index, pitch)
+            line = pointer(
+                context, builder, sig.args[7], arguments[7], builder.mul(loop.index, INT(WIDTH))
+            )
+            _bring(builder, line, 2)
             own, other = builder.gep(left, [row]), builder.gep(right, [row])
             vectors = [read(builder, builder.gep(other, [INT(WIDTH * v)])) for v in range(number)]
             for i in range(WIDTH):
@@ -226,11 +245,10 @@ def tile(
                     before = builder.load(sums[i][v])
                     builder.store(fused(builder, factor, vectors[v], before), sums[i][v])
         for i in range(WIDTH):
-            line = builder.gep(out, [builder.mul(pitch, INT(i))])
             for v in range(number):
-                write(builder, builder.gep(line, [INT(WIDTH * v)]), builder.load(sums[i][v]))
+                write(builder, places[i][v], builder.load(sums[i][v]))
 
-    return types.void(left, right, rows, pitch, first, second, widths, out), generate
+    return types.void(left, right, rows, pitch, first, second, widths, ahead, out), generate
 
 
 @intrinsic
@@ -238,13 +256,14 @@ def fetch(_: Any, array: Any, at: Any) -> Any:
     """Have an element of an array's memory brought near; harmless where there is none."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        address = builder.bitcast(
-            pointer(context, builder, sig.args[0], *arguments), ir.IntType(8).as_pointer()
-        )
-        flags = [INDEX(0), INDEX(3), INDEX(1)]
-        own = declared(
-            builder, "llvm.prefetch.p0", ir.VoidType(), address.type, *(flag.type for flag in flags)
-        )
-        builder.call(own, [address, *flags])
+        _bring(builder, pointer(context, builder, sig.args[0], *arguments), 3)
 
     return types.void(array, at), generate
+
+
+def _bring(builder: Any, place: Any, level: int) -> None:
+    """Have an address brought near, 3: into the nearest cache."""
+    address = builder.bitcast(place, ir.IntType(8).as_pointer())
+    flags = [INDEX(0), INDEX(level), INDEX(1)]
+    kinds = address.type, *(flag.type for flag in flags)
+    builder.call(declared(builder, "llvm.prefetch.p0", ir.VoidType(), *kinds), [address, *flags])

@@ -1,7 +1,9 @@
 """Rows: those of one regression to sums about its anchor, in functions that Numba compiles.
 
-Rows lie side by side as doubles, a regression's at an element of an array's memory. They are summed
-in pieces, which are added as a tree.
+Rows lie side by side as doubles, a regression's at an element of memory. They are summed in pieces,
+which are added as a tree. What is found of a regression lies side by side, too: the products, as
+`narrow` or `multiply` leaves them, the anchors, the number of rows, the sum of their weights and of
+the logarithms of these.
 
 The sums of a regression are a column of an array, eight regressions side by side: rows, sum of the
 weights and of their logarithms; the anchor of every column, their means and sums of squares about
@@ -9,39 +11,68 @@ it; the products of the columns of X, (0, 0), (1, 0), (1, 1) ...; of each respon
 the columns of X and with itself.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.products import NARROW, entries, fetch, narrow, shift, tile
-
-Array = NDArray[np.float64]
+from gpuols.engines.jit.memory import Memory, address, load, store, transpose
+from gpuols.engines.jit.products import NARROW, entries, narrow, shift, tile
+from gpuols.numerics.bound import BLOCK
 
 PIECE = 2048  # rows that eight chains add up
-_TABLE = 8192  # numbers of a table whose products are formed together
+_TABLE = 3072  # numbers of a table whose products are formed together
 
 
-def order_of(k: int, m: int) -> NDArray[np.int64]:
-    """Where `narrow` or `multiply` leaves the sums of the columns, then their products."""
-    q, pitch = k + m, pitch_of(k, m)
+def places_of(k: int, m: int) -> NDArray[np.int64]:
+    """Where what is found goes: of eight neighbours the first one's place, then rows of lanes.
+
+    What nobody wants goes to one row more.
+    """
+    q, pitch, size = k + m, pitch_of(k, m), size_of(k, m)
     wanted: list[tuple[int, ...]] = [(c,) for c in range(q)]
     wanted += [(c, i) for c in range(k) for i in range(c + 1)]
     wanted += [(r, i) for r in range(k, q) for i in (*range(k), r)]
     if is_narrow(k, m):
         listed = entries(k)
-        return np.array([listed.index(entry) for entry in wanted], np.int64)
-    ends = ((1 + entry[0], 1 + entry[1] if entry[1:] else 0) for entry in wanted)
-    return np.array([row * pitch + column for row, column in ends], np.int64)
+        places = [listed.index(entry) for entry in wanted]
+    else:
+        columns = [*range(k), *range(k + 1, 1 + q)]
+        pairs = [(columns[entry[0]], columns[entry[1]] if entry[1:] else k) for entry in wanted]
+        places = [max(pair) * pitch + min(pair) for pair in pairs]
+    targets = [*range(3 + q, 3 + 2 * q), *range(3 + 3 * q, 3 + 2 * q + len(wanted))]
+    rows = dict(zip(places, targets, strict=True))
+    rows |= {size + c: 3 + c for c in range(q)} | {size + q + i: i for i in range(3)}
+    nobody = 3 + 2 * q + len(wanted)
+    blocks = sorted({8 * (place // 8) for place in rows})
+    return np.array([[at, *(rows.get(at + i, nobody) for i in range(8))] for at in blocks])
 
 
-def stack_for(n: int, k: int, m: int) -> Array:
-    """Room for the products of pieces that wait to be joined."""
-    size = -(-len(entries(k)) // 8) * 8 if is_narrow(k, m) else pitch_of(k, m) ** 2
+@compiled
+def size_of(k: int, m: int) -> int:
+    """Numbers that the products of a regression's columns take up, many not used."""
+    if is_narrow(k, m):
+        return int(((k + 1) * (k + 4) // 2 + 7) // 8 * 8)
+    return int(pitch_of(k, m) ** 2)
+
+
+@compiled
+def found_size(k: int, m: int) -> int:
+    """Numbers that all that is found of a regression takes up."""
+    return int(size_of(k, m) + (k + m + 3 + 7) // 8 * 8)
+
+
+def stack_size(n: int, k: int, m: int) -> int:
+    """Numbers that the products of pieces take up that wait to be joined."""
     pieces = n // rows_of(k, m) + 1
-    return np.zeros((pieces.bit_length() + 1, size))
+    return int(pieces.bit_length() * size_of(k, m))
+
+
+@compiled
+def table_size(k: int, m: int) -> int:
+    """Numbers of the table that rows are shifted into."""
+    return 0 if is_narrow(k, m) else table_rows(k, m) * pitch_of(k, m)
 
 
 @compiled
@@ -52,8 +83,14 @@ def is_narrow(k: int, m: int) -> bool:
 
 @compiled
 def pitch_of(k: int, m: int) -> int:
-    """Numbers of a row of a table: 1, the columns, and zeros."""
+    """Numbers of a row of a table: the columns of X, 1, the responses, and zeros."""
     return (1 + k + m + 7) // 8 * 8
+
+
+@compiled
+def table_rows(k: int, m: int) -> int:
+    """Rows of a table."""
+    return int(max(8, min(BLOCK, _TABLE // pitch_of(k, m) // 8 * 8)))
 
 
 @compiled
@@ -61,116 +98,32 @@ def rows_of(k: int, m: int) -> int:
     """Rows of a piece."""
     if is_narrow(k, m):
         return PIECE
-    return int(max(32, min(256, _TABLE // pitch_of(k, m) // 8 * 8)))
-
-
-@compiled
-def median(a: float, b: float, c: float) -> float:
-    """The middle one of three; NaN where one is."""
-    if a != a or b != b or c != c:
-        return np.nan
-    return max(min(a, b), min(max(a, b), c))
-
-
-@compiled
-def find_anchors(source: Array, at: int, count: int, rows: Any, near: Array) -> None:
-    """Anchors of so many columns from three rows, their numbers given."""
-    first, middle, last = rows
-    for j in range(count):
-        near[j] = median(
-            source[at + first * count + j],
-            source[at + middle * count + j],
-            source[at + last * count + j],
-        )
-
-
-@compiled
-def fetch_anchors(source: Array, at: int, n: int, count: int) -> None:
-    """Have the rows brought near that anchors are found from."""
-    for row in (0, n // 2, n - 1):
-        fetch(source, at + row * count)
-
-
-@compiled
-def weigh(
-    x: Array,
-    at_x: int,
-    k: int,
-    y: Array,
-    at_y: int,
-    m: int,
-    w: Any,
-    at_w: int,
-    drop: bool,
-    out: Array,
-) -> None:
-    """Weights of rows, zero for those that miss a value if these are dropped."""
-    for i in range(len(out)):
-        weight = 1.0 if w is None else w[at_w + i]
-        if drop:
-            there = weight > 0.0
-            for j in range(k):
-                value = x[at_x + i * k + j]
-                there = there and value == value
-            for j in range(m):
-                value = y[at_y + i * m + j]
-                there = there and value == value
-            weight = weight if there else 0.0
-        out[i] = weight
-
-
-@compiled
-def count_rows(w: Any, n: int, v: Array, lane: int) -> tuple[int, int, int]:
-    """Rows, sum of the weights and of their logarithms; first, middle and last row that counts."""
-    if w is None:
-        v[0, lane], v[1, lane], v[2, lane] = n, n, 0.0
-        return (0, n // 2, n - 1) if n > 0 else (-1, -1, -1)
-    number, total, rest, logs = 0, 0.0, 0.0, 0.0
-    for i in range(n):
-        # Equal weights round alike: what each addition loses is kept.
-        joined = total + w[i]
-        added = joined - total
-        rest += (total - (joined - added)) + (w[i] - added)
-        total = joined
-        if w[i] > 0.0:
-            number += 1
-            logs += math.log(w[i])
-    whole = total + rest
-    v[0, lane], v[1, lane], v[2, lane] = number, whole if whole == whole else total, logs
-    first, middle, last, seen = -1, -1, -1, 0
-    for i in range(n):
-        if w[i] > 0.0:
-            seen += 1
-            if first < 0:
-                first = i
-            if middle < 0 and seen > number // 2:
-                middle = i
-            last = i
-    return first, middle, last
+    own = table_rows(k, m)
+    return int(own * (BLOCK // own))
 
 
 @compiled
 def fill_table(
-    x: Array,
+    x: Memory,
     at_x: int,
     k: int,
-    y: Array,
+    y: Memory,
     at_y: int,
     m: int,
     w: Any,
     at_w: int,
     rows: int,
-    near: Array,
-    table: Array,
-    heavy: Array,
+    near: Memory,
+    table: Memory,
+    heavy: Memory,
 ) -> None:
     """Shift rows into a table, and weigh them, if so, in another; blank rows of no weight."""
     pitch = pitch_of(k, m)
+    shift(address(x, at_x), k, rows, near, table, pitch)
+    shift(address(y, at_y), m, rows, address(near, k), address(table, 1 + k), pitch)
     for i in range(rows):
         at = i * pitch
-        table[at] = 1.0
-        shift(x, at_x + i * k, k, near, 0, table, at + 1)
-        shift(y, at_y + i * m, m, near, k, table, at + 1 + k)
+        table[at + k] = 1.0
         if w is not None:
             weight = w[at_w + i]
             for c in range(at, at + pitch):
@@ -180,84 +133,88 @@ def fill_table(
 
 
 @compiled
-def multiply(left: Array, right: Array, rows: int, k: int, pitch: int, out: Array) -> None:
-    """Products of all columns of tables with those of X, and of each with itself."""
-    own = (1 + k + 7) // 8
+def multiply(
+    left: Memory, right: Memory, rows: int, k: int, pitch: int, ahead: Memory, out: Memory
+) -> None:
+    """Add products of all columns of tables with those of X, and of each with itself.
+
+    Meanwhile memory from `ahead` on is brought near.
+    """
+    own, fetched = (1 + k + 7) // 8, 0
     for group in range(pitch // 8):
-        last, v = min(group + 1, own), 0
-        while v + 3 <= last:
-            tile(left, right, rows, pitch, 8 * group, 8 * v, (0, 0, 0), out)
-            v += 3
-        if last - v == 2:
-            tile(left, right, rows, pitch, 8 * group, 8 * v, (0, 0), out)
-        elif last - v == 1:
-            tile(left, right, rows, pitch, 8 * group, 8 * v, (0,), out)
+        first, last, v = 8 * group, min(group + 1, own), 0
+        while v < last:
+            line = address(ahead, fetched)
+            if last - v >= 3:
+                tile(left, right, rows, pitch, first, 8 * v, (0, 0, 0), line, out)
+            elif last - v == 2:
+                tile(left, right, rows, pitch, first, 8 * v, (0, 0), line, out)
+            else:
+                tile(left, right, rows, pitch, first, 8 * v, (0,), line, out)
+            v, fetched = v + 3, fetched + 8 * rows
         if group >= own:
-            tile(left, right, rows, pitch, 8 * group, 8 * group, (0,), out)
+            tile(left, right, rows, pitch, first, first, (0,), ahead, out)
 
 
 @compiled
-def arrange(found: Array, near: Array, k: int, m: int, order: Any, v: Array, lane: int) -> None:
-    """Put anchors and products among the sums of a regression, by where they were left."""
-    q = k + m
-    first = 3 + 3 * q
-    for c in range(q):
-        v[3 + c, lane], v[3 + q + c, lane] = near[c], found[order[c]]
-    for e in range(q, len(order)):
-        v[first - q + e, lane] = found[order[e]]
-    at = first
-    for c in range(q):
-        at += min(c, k)
-        v[3 + 2 * q + c, lane] = v[at, lane]
-        at += 1
-
-
-@compiled
-def join(stack: Array, depth: int) -> None:
-    """Add the products on top of a stack to those below."""
-    for e in range(stack.shape[1]):
-        stack[depth - 1, e] += stack[depth, e]
+def join(below: Memory, above: Memory, size: int) -> None:
+    """Add products to others."""
+    for e in range(size):
+        below[e] += above[e]
 
 
 @compiled
 def sum_one(
-    x: Array,
+    x: Memory,
     at_x: int,
-    y: Array,
+    y: Memory,
     at_y: int,
     w: Any,
     n: int,
-    near: Array,
+    near: Memory,
     columns: Any,
     k: int,
     m: int,
-    order: Any,
-    table: Array,
-    heavy: Array,
-    stack: Array,
-    v: Array,
-    lane: int,
+    table: Memory,
+    heavy: Memory,
+    stack: Memory,
+    out: Memory,
 ) -> None:
-    """Sums of a regression with weights w (n,), or None, into a column.
+    """Products of the columns of a regression with weights w (n,), or None.
 
     Where `columns` is a tuple, as `narrow` takes it, that sums the rows.
     """
-    depth, number, start = 0, 0, 0
+    depth, number, start, size = 0, 0, 0, size_of(k, m)
     while start < n or number == 0:
-        rows, out = min(rows_of(k, m), n - start), stack[depth]
+        rows = min(rows_of(k, m), n - start)
+        own = out if depth == 0 else address(stack, (depth - 1) * size)
         if columns is None:
-            fill_table(
-                x, at_x + start * k, k, y, at_y + start * m, m, w, start, rows, near, table, heavy
-            )
-            multiply(table if w is None else heavy, table, rows, k, pitch_of(k, m), out)
+            for e in range(size):
+                own[e] = 0.0
+            for i in range(start, start + rows, table_rows(k, m)):
+                some = min(table_rows(k, m), start + rows - i)
+                fill_table(x, at_x + i * k, k, y, at_y + i * m, m, w, i, some, near, table, heavy)
+                left, ahead = table if w is None else heavy, address(x, at_x + (i + some) * k)
+                multiply(left, table, some, k, pitch_of(k, m), ahead, own)
         else:
-            narrow(x, at_x + start * k, y, at_y + start * m, w, start, rows, near, columns, out)
+            narrow(x, at_x + start * k, y, at_y + start * m, w, start, rows, near, columns, own)
         depth, number, start = depth + 1, number + 1, start + rows
         joined = number
-        while joined % 2 == 0:
+        # Pieces are joined as a counter in base two carries; at the end all that are left.
+        while depth > 1 and (joined % 2 == 0 or start >= n):
             depth, joined = depth - 1, joined // 2
-            join(stack, depth)
-    while depth > 1:
-        depth -= 1
-        join(stack, depth)
-    arrange(stack[0], near, k, m, order, v, lane)
+            below = out if depth == 1 else address(stack, (depth - 2) * size)
+            join(below, address(stack, (depth - 1) * size), size)
+
+
+@compiled
+def turn(found: Memory, k: int, m: int, places: Memory, blocks: int, v: Memory) -> None:
+    """What was found of eight regressions, one after the other, to columns of sums."""
+    q, pitch = k + m, found_size(k, m)
+    for block in range(blocks):
+        transpose(found, places[9 * block], pitch, v, places, 9 * block + 1)
+    at = 3 + 3 * q
+    for c in range(q):
+        at += min(c, k)
+        store(v, 3 + 2 * q + c, load(v, at))
+        at += 1

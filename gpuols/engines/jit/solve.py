@@ -6,23 +6,47 @@ means, in about 106 bits.
 Source: Ogita, Rump & Oishi (2005), Accurate sum and dot product, for the compensated intercept.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpuols.engines.jit.bounds import in_range, is_finite, larger, relative
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.design import Design, Room, examine
-from gpuols.engines.jit.lanes import Lanes, choose, every, fma, load, root, store
+from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, fma, root
 from gpuols.engines.jit.linear import finish, halve, packed
+from gpuols.engines.jit.memory import Memory, load, put, put_codes, store
 from gpuols.errors import Status
 from gpuols.numerics.bound import UNIT
 
-Array = NDArray[Any]
-
 _OK, _UNTRUSTED = float(Status.OK), float(Status.UNTRUSTED)
 _TOO_FEW_ROWS, _NONFINITE = float(Status.TOO_FEW_ROWS), float(Status.NONFINITE)
+
+
+class Target(NamedTuple):
+    """Where moments, answers and statuses go: those of `gpuols.engines.outputs`.
+
+    Attributes
+    ----------
+    moments, answers, status : Memory
+        Of all regressions, entry by entry.
+    pitch : int
+        Regressions from one entry to the next.
+    start : int
+        The first of eight regressions.
+    """
+
+    moments: Memory
+    answers: Memory
+    status: Memory
+    pitch: int
+    start: int
+
+
+@compiled
+def deliver(target: Target, entry: int, value: Lanes) -> None:
+    """Write an entry of the answers."""
+    put(target.answers, entry * target.pitch + target.start, value)
 
 
 @compiled
@@ -32,7 +56,7 @@ def product_of(c: int, j: int, k: int) -> int:
 
 
 @compiled
-def centre(v: Array, k: int, m: int, centered: bool) -> None:
+def centre(v: Memory, k: int, m: int, centered: bool) -> None:
     """Sums about the anchor to means and moments about the mean, in place."""
     q, weight = k + m, load(v, 1)
     some = choose(weight == 0.0, every(1.0), weight)
@@ -58,7 +82,7 @@ def two_sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
 
 
 @compiled
-def intercept_of(v: Array, k: int, q: int, r: int, scale: Array, b: Array) -> Lanes:
+def intercept_of(v: Memory, k: int, q: int, r: int, scale: Memory, b: Memory) -> Lanes:
     """Intercept of response r with slopes in scaled units."""
     value, rest = two_sum(load(v, 3 + k + r), load(v, 3 + q + k + r))
     for j in range(k):
@@ -73,7 +97,7 @@ def intercept_of(v: Array, k: int, q: int, r: int, scale: Array, b: Array) -> La
 
 @compiled
 def answer(
-    v: Array,
+    v: Memory,
     k: int,
     m: int,
     centered: bool,
@@ -81,7 +105,7 @@ def answer(
     tol: float,
     design: Design,
     room: Room,
-    out: Array,
+    target: Target,
 ) -> Lanes:
     """Answers to response r, into rows of answers; its statuses."""
     q, free, b, scale = k + m, 1 if centered else 0, room.half, room.scale
@@ -104,8 +128,8 @@ def answer(
     noise = design.gamma * root(design.leverage * squares)
     error, level = every(0.0), every(0.0)
     for j in range(k):
-        se = root(load(room.variance, j)) * deviation
-        error = larger(error, relative(root(load(room.spread, j)) * noise, load(b, j), se))
+        se = load(room.deviation, j) * deviation
+        error = larger(error, relative(load(room.reach, j) * noise, load(b, j), se))
     if centered:
         level = intercept_of(v, k, q, r, scale, b)
         own = root(design.reach) * (noise + design.gamma * root(raw))
@@ -121,74 +145,74 @@ def answer(
     code = choose(few, every(_TOO_FEW_ROWS), code)
     p, nothing = k + free, every(np.nan)
     if centered:
-        store(out, r, choose(known, level, nothing))
+        deliver(target, r, choose(known, level, nothing))
     for j in range(k):
-        store(out, (free + j) * m + r, choose(known, load(b, j) * load(scale, j), nothing))
-    store(out, p * (m + 1) + r, choose(known, ssr, nothing))
-    store(out, p * (m + 1) + m + r, choose(known & ~few, error, every(np.inf)))
+        deliver(target, (free + j) * m + r, choose(known, load(b, j) * load(scale, j), nothing))
+    deliver(target, p * (m + 1) + r, choose(known, ssr, nothing))
+    deliver(target, p * (m + 1) + m + r, choose(known & ~few, error, every(np.inf)))
     return choose(finite, code, every(_NONFINITE))
 
 
 @compiled
-def deliver_design(k: int, m: int, centered: bool, design: Design, room: Room, out: Array) -> None:
+def deliver_design(
+    k: int, m: int, centered: bool, design: Design, room: Room, target: Target
+) -> None:
     """What does not depend on the responses, into rows of answers."""
     free = 1 if centered else 0
     p, enough, nothing = k + free, design.solved & ~(design.df < 0.0), every(np.nan)
     if centered:
-        store(out, p * m, choose(enough, design.level, nothing))
+        deliver(target, p * m, choose(enough, design.level, nothing))
     for j in range(k):
         square = load(room.scale, j) * load(room.scale, j)
         own = load(room.variance, j) * square
-        store(out, p * m + free + j, choose(enough, own, nothing))
-    store(out, p * (m + 1) + 2 * m, choose(enough, design.df, nothing))
-    store(out, p * (m + 1) + 2 * m + 1, choose(enough, every(float(p)), every(-1.0)))
+        deliver(target, p * m + free + j, choose(enough, own, nothing))
+    deliver(target, p * (m + 1) + 2 * m, choose(enough, design.df, nothing))
+    deliver(target, p * (m + 1) + 2 * m + 1, choose(enough, every(float(p)), every(-1.0)))
 
 
 @compiled
-def deliver_moments(v: Array, k: int, m: int, out: Array) -> None:
+def deliver_moments(v: Memory, k: int, m: int, target: Target) -> None:
     """Moments, the products of X whole."""
-    q = k + m
+    q, at, step = k + m, target.start, target.pitch
     first = 3 + 3 * q
     for e in range(first):
-        store(out, e, load(v, e))
+        put(target.moments, at, load(v, e))
+        at += step
     for i in range(k):
         for j in range(k):
-            store(out, first + i * k + j, load(v, first + packed(max(i, j), min(i, j))))
+            put(target.moments, at, load(v, first + packed(max(i, j), min(i, j))))
+            at += step
+    for i in range(k):
         for r in range(m):
-            at = first + product_of(k + r, i, k)
-            store(out, first + k * k + i * m + r, load(v, at))
+            put(target.moments, at, load(v, first + product_of(k + r, i, k)))
+            at += step
     for r in range(m):
-        store(out, first + k * q + r, load(v, first + product_of(k + r, k, k)))
+        put(target.moments, at, load(v, first + product_of(k + r, k, k)))
+        at += step
 
 
 @compiled
 def solve(
-    v: Array,
+    v: Memory,
     k: int,
     m: int,
     centered: bool,
-    ridge: Array,
+    ridge: Memory,
     tol: float,
     room: Room,
-    moments: Array,
-    answers: Array,
-    status: Array,
-) -> Array:
+    target: Target,
+) -> Mask:
     """Moments and answers of eight regressions, given their sums about their anchors, changed.
 
-    `ridge` (8,) are the penalties; `moments` (entries, 8), `answers` (entries, 8) and `status`
-    (m, 8) are those of `gpuols.engines.outputs`. Gives whether each calls for a closer look, (8,).
+    `ridge` are the eight penalties. Gives which of them call for a closer look.
     """
     centre(v, k, m, centered)
     design = examine(v, k, m, centered, ridge, room)
-    store(room.flags, 2, every(0.0))
+    calls = every(0.0) > 0.0
     for r in range(m):
-        code = answer(v, k, m, centered, r, tol, design, room, answers)
-        store(room.flags, 0, code)
-        for lane in range(8):
-            status[r, lane] = np.int8(room.flags[0, lane])
-        store(room.flags, 2, choose(code == _OK, load(room.flags, 2), every(1.0)))
-    deliver_design(k, m, centered, design, room, answers)
-    deliver_moments(v, k, m, moments)
-    calls: Array = room.flags[2]
+        code = answer(v, k, m, centered, r, tol, design, room, target)
+        put_codes(target.status, r * target.pitch + target.start, code)
+        calls = calls | ~(code == _OK)
+    deliver_design(k, m, centered, design, room, target)
+    deliver_moments(v, k, m, target)
     return calls

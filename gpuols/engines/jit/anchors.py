@@ -1,0 +1,99 @@
+"""Anchors: which rows of a regression count, and near which numbers its columns are."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.memory import Memory
+from gpuols.engines.jit.products import fetch
+
+
+@compiled
+def median(a: float, b: float, c: float) -> float:
+    """The middle one of three; NaN where one is."""
+    if a != a or b != b or c != c:
+        return np.nan
+    return max(min(a, b), min(max(a, b), c))
+
+
+@compiled
+def find_anchors(source: Memory, at: int, count: int, rows: Any, near: Memory, to: int) -> None:
+    """Anchors of so many columns from three rows, their numbers given, into near[to:]."""
+    first, middle, last = rows
+    for j in range(count):
+        near[to + j] = median(
+            source[at + first * count + j],
+            source[at + middle * count + j],
+            source[at + last * count + j],
+        )
+
+
+@compiled
+def fetch_anchors(source: Memory, at: int, n: int, count: int) -> None:
+    """Have the rows brought near that anchors are found from."""
+    for row in (0, n // 2, n - 1):
+        fetch(source, at + row * count)
+
+
+@compiled
+def weigh(
+    x: Memory,
+    at_x: int,
+    k: int,
+    y: Memory,
+    at_y: int,
+    m: int,
+    w: Any,
+    at_w: int,
+    n: int,
+    drop: bool,
+    out: Memory,
+) -> None:
+    """Weights of rows, zero for those that miss a value if these are dropped."""
+    for i in range(n):
+        weight = 1.0 if w is None else w[at_w + i]
+        if drop:
+            there = weight > 0.0
+            for j in range(k):
+                value = x[at_x + i * k + j]
+                there = there and value == value
+            for j in range(m):
+                value = y[at_y + i * m + j]
+                there = there and value == value
+            weight = weight if there else 0.0
+        out[i] = weight
+
+
+@compiled
+def count_rows(w: Any, n: int, out: Memory, to: int) -> tuple[int, int, int]:
+    """Rows, sum of the weights and of their logarithms, into out[to:]; rows that anchors are of.
+
+    These are the first, the middle and the last one that counts; -1 where none does.
+    """
+    if w is None:
+        out[to], out[to + 1], out[to + 2] = n, n, 0.0
+        return (0, n // 2, n - 1) if n > 0 else (-1, -1, -1)
+    number, total, rest, logs = 0, 0.0, 0.0, 0.0
+    for i in range(n):
+        # Equal weights round alike: what each addition loses is kept.
+        joined = total + w[i]
+        added = joined - total
+        rest += (total - (joined - added)) + (w[i] - added)
+        total = joined
+        if w[i] > 0.0:
+            number += 1
+            logs += math.log(w[i])
+    whole = total + rest
+    out[to], out[to + 1], out[to + 2] = number, whole if whole == whole else total, logs
+    first, middle, last, seen = -1, -1, -1, 0
+    for i in range(n):
+        if w[i] > 0.0:
+            seen += 1
+            if first < 0:
+                first = i
+            if middle < 0 and seen > number // 2:
+                middle = i
+            last = i
+    return first, middle, last

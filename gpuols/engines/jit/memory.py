@@ -1,0 +1,125 @@
+"""Memory: what compiled functions read and write, and eight doubles of it at a time.
+
+Memory is an array, or the address of its first element. Functions that are called for every
+regression take addresses: Numba counts who uses an array wherever one is taken out of a tuple, and
+that takes longer than many a sum.
+"""
+
+from typing import Any, TypeAlias
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from gpuols.engines.jit.lanes import DOUBLE, INT, LANES, PICKS, VECTOR, WIDTH
+
+Memory: TypeAlias = Any
+"""An array of doubles, or the address of its first element, which the array must outlive."""
+
+_CODES = ir.VectorType(ir.IntType(8), WIDTH)
+
+
+def pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """Address of an element of memory, counted from its first."""
+    is_array = isinstance(kind, types.Array)
+    data = context.make_array(kind)(context, builder, array).data if is_array else array
+    return builder.gep(data, [offset])
+
+
+def read(builder: Any, address: Any, width: int = WIDTH) -> Any:
+    """Neighbouring doubles at an address."""
+    kind = ir.VectorType(DOUBLE, width)
+    return builder.load(builder.bitcast(address, kind.as_pointer()), align=8)
+
+
+def write(builder: Any, address: Any, value: Any) -> None:
+    """Put lanes side by side at an address."""
+    builder.store(value, builder.bitcast(address, VECTOR.as_pointer()), align=8)
+
+
+@intrinsic
+def address(_: Any, array: Any, at: Any) -> Any:
+    """Where an element of memory lies, which must outlive what is done there; None of None."""
+    if isinstance(array, types.NoneType):
+        return types.none(array, types.int64), lambda context, *_: context.get_dummy_value()
+    kind = types.CPointer(array.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        return pointer(context, builder, sig.args[0], *arguments)
+
+    return kind(array, types.int64), generate
+
+
+@intrinsic
+def load(_: Any, array: Any, row: Any) -> Any:
+    """Row of memory (r, 8), C order."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        offset = builder.mul(arguments[1], INT(WIDTH))
+        return read(builder, pointer(context, builder, sig.args[0], arguments[0], offset))
+
+    return LANES(array, types.int64), generate
+
+
+@intrinsic
+def store(_: Any, array: Any, row: Any, value: Any) -> Any:
+    """Write a row of memory (r, 8), C order."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        offset = builder.mul(arguments[1], INT(WIDTH))
+        write(builder, pointer(context, builder, sig.args[0], arguments[0], offset), arguments[2])
+
+    return types.void(array, types.int64, LANES), generate
+
+
+@intrinsic
+def put(_: Any, memory: Any, at: Any, value: Any) -> Any:
+    """Write lanes side by side, the first to an element of memory."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        write(builder, pointer(context, builder, sig.args[0], *arguments[:2]), arguments[2])
+
+    return types.void(memory, types.int64, LANES), generate
+
+
+@intrinsic
+def put_codes(_: Any, memory: Any, at: Any, value: Any) -> Any:
+    """Write lanes as bytes, whole numbers, side by side, the first to an element of memory."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        codes = builder.fptosi(arguments[2], _CODES)
+        place = pointer(context, builder, sig.args[0], *arguments[:2])
+        builder.store(codes, builder.bitcast(place, _CODES.as_pointer()), align=1)
+
+    return types.void(memory, types.int64, LANES), generate
+
+
+@intrinsic
+def transpose(
+    _: Any, source: Any, at: Any, pitch: Any, target: Any, places: Any, first: Any
+) -> Any:
+    """Eight neighbours of each of eight pieces of memory, `pitch` apart, to rows of lanes.
+
+    The first of each, source[at + pitch lane], are row places[first] of the target, and so on.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        start = pointer(context, builder, sig.args[0], *arguments[:2])
+        apart = [builder.mul(arguments[2], INT(lane)) for lane in range(WIDTH)]
+        vectors = [read(builder, builder.gep(start, [offset])) for offset in apart]
+        step = 1
+        while step < WIDTH:
+            even = [i if not i & step else i - step + WIDTH for i in range(WIDTH)]
+            odd = [i + step if not i & step else i + WIDTH for i in range(WIDTH)]
+            for a in (lane for lane in range(WIDTH) if not lane & step):
+                pair = vectors[a], vectors[a + step]
+                for lane, half in ((a, even), (a + step, odd)):
+                    vectors[lane] = builder.shuffle_vector(*pair, PICKS(half))
+            step *= 2
+        row = pointer(context, builder, sig.args[4], *arguments[4:])
+        for i, vector in enumerate(vectors):
+            place = builder.load(builder.gep(row, [INT(i)]))
+            offset = builder.mul(place, INT(WIDTH))
+            write(builder, pointer(context, builder, sig.args[3], arguments[3], offset), vector)
+
+    return types.void(source, at, pitch, target, places, first), generate
