@@ -168,8 +168,6 @@ def _sum_group(
         sxx[i, : i + 1] = gram[row : row + i + 1]
         row += i + 1
     sxy[:, 0], out.syy[place, 0] = cross[1:], squares
-    to_last(out.raw)[:k, place] = np.einsum("iib->ib", sxx)
-    out.raw[place, k] = squares
     return np.asarray(doubtful | ~(gram[0] < _HEAVY))
 
 
