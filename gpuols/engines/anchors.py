@@ -65,14 +65,23 @@ def unweighted_rows(rows: int) -> tuple[int, int, int]:
 
 def weighted_rows(valid: Mask) -> tuple[NDArray[np.int64], ...]:
     """First, middle and last valid row of each regression; valid is (b, n)."""
-    valid = np.ascontiguousarray(valid)
-    seen = valid.cumsum(axis=1, dtype=np.int32 if valid.shape[1] < 2**31 else np.int64)
-    number = seen[:, -1:]
-    return (
-        valid.argmax(axis=1),
-        (seen > number // 2).argmax(axis=1),
-        (seen == number).argmax(axis=1),
-    )
+    count, rows = valid.shape
+    if valid.all():
+        return tuple(np.full(count, row) for row in unweighted_rows(rows))
+    eights = np.packbits(np.ascontiguousarray(valid), axis=1, bitorder="little")
+    seen = np.bitwise_count(eights).cumsum(axis=1, dtype=np.int32 if rows < 2**31 else np.int64)
+    number = seen[:, -1]
+    return tuple(_find(eights, seen, rank) for rank in (0 * number, number // 2, number - 1))
+
+
+def _find(eights: NDArray[np.uint8], seen: NDArray[Any], rank: NDArray[Any]) -> NDArray[np.int64]:
+    """Row of the bit of a rank, counted from 0, in (b, n/8) bytes; `seen`: bits up to each byte."""
+    each, byte = np.arange(len(rank)), (seen > rank[:, None]).argmax(axis=1)
+    eight, own = eights[each, byte], rank - seen[each, byte]
+    bits = np.unpackbits(eight[:, None], axis=1, bitorder="little")
+    left = np.bitwise_count(eight) + own
+    bit = (bits.cumsum(axis=1) > left[:, None]).argmax(axis=1)
+    return np.asarray(8 * byte + bit, np.int64)
 
 
 def median(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]) -> Array:
