@@ -18,6 +18,12 @@ Mask = NDArray[np.bool_]
 
 # Columns to which looking at them one by one is the fastest way to find missing values.
 _NARROW = 16
+# Bits of each byte from the lowest up, those that are set first; (256, 8).
+_BITS = np.argsort(
+    ~np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"),
+    axis=1,
+    kind="stable",
+)
 
 
 def present(x: Table, y: Table, weights: Table | None, which: Any) -> Mask:
@@ -71,17 +77,16 @@ def weighted_rows(valid: Mask) -> tuple[NDArray[np.int64], ...]:
     eights = np.packbits(np.ascontiguousarray(valid), axis=1, bitorder="little")
     seen = np.bitwise_count(eights).cumsum(axis=1, dtype=np.int32 if rows < 2**31 else np.int64)
     number = seen[:, -1]
-    return tuple(_find(eights, seen, rank) for rank in (0 * number, number // 2, number - 1))
+    last = np.maximum(number - 1, 0)
+    return tuple(_find(eights, seen, rank) for rank in (0 * number, number // 2, last))
 
 
 def _find(eights: NDArray[np.uint8], seen: NDArray[Any], rank: NDArray[Any]) -> NDArray[np.int64]:
     """Row of the bit of a rank, counted from 0, in (b, n/8) bytes; `seen`: bits up to each byte."""
     each, byte = np.arange(len(rank)), (seen > rank[:, None]).argmax(axis=1)
-    eight, own = eights[each, byte], rank - seen[each, byte]
-    bits = np.unpackbits(eight[:, None], axis=1, bitorder="little")
-    left = np.bitwise_count(eight) + own
-    bit = (bits.cumsum(axis=1) > left[:, None]).argmax(axis=1)
-    return np.asarray(8 * byte + bit, np.int64)
+    eight = eights[each, byte]
+    left = rank - seen[each, byte] + np.bitwise_count(eight)
+    return np.asarray(8 * byte + _BITS[eight, left])
 
 
 def median(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]) -> Array:

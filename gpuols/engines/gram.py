@@ -59,10 +59,10 @@ def sum_batch(
     out = Moments.empty(which.stop - which.start, k, m, centered=centered)
     width = min(rows, PIECE) * (k + m + 1) * 8
     step = max(1, _BUFFER // max(width, 1))
-    for start in range(which.start, which.stop, step):
-        some = slice(start, min(start + step, which.stop))
-        place = slice(start - which.start, some.stop - which.start)
-        _sum_some(x, y, weights, some, drop, space, out[place])
+    for place in ranges(which.stop - which.start, step):
+        some = slice(which.start + place.start, which.start + place.stop)
+        part = out if some == which else out[place]
+        _sum_some(x, y, weights, some, drop, space, part)
     return centre(out)
 
 
