@@ -136,7 +136,7 @@ def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:
 
 
 def _factor_small(a: Array) -> Array:
-    lower = np.zeros_like(a, order="C")
+    lower = np.zeros(a.shape)
     for i, row in enumerate(a):
         rest = lower[i, : i + 1]
         rest[:] = row[: i + 1]
@@ -165,7 +165,7 @@ def _factor_lapack(a: Array) -> Array:
 
 
 def _invert_small(lower: Array) -> Array:
-    inverse = np.zeros_like(lower)
+    inverse = np.zeros(lower.shape)
     for i, row in enumerate(lower):
         np.divide(1.0, row[i], out=inverse[i, i])
         rest = inverse[i, :i]
