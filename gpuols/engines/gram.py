@@ -32,8 +32,9 @@ from gpuols.selection import ranges
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Bytes of rows in one buffer, which stay in cache until they are multiplied.
-_BUFFER = 2**20
+# Bytes of rows in one buffer, which stay near until they are multiplied; shorter calls make threads
+# wait for one another.
+_BUFFER = 2**21
 # Rows of a block, a multiple of so many: a cache line.
 _LINE = 8
 # Responses in one block: wider ones are taken in turn.
