@@ -17,7 +17,7 @@ from gpuols.moments import Moments
 from gpuols.numerics import bound, cholesky, pivots, projection
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.doubledouble import Pair
-from gpuols.numerics.lanes import total
+from gpuols.numerics.lanes import squares, total
 
 Array = NDArray[np.float64]
 
@@ -166,13 +166,14 @@ def _factor(sxx: Array, raw: Array, ridge: Array) -> Design:
     diagonal += ridge
     _, exponent = np.frexp(np.where(diagonal > 0, diagonal, 1.0))
     scale = np.ldexp(1.0, -(exponent // 2))
-    both = scale[:, None] * scale[None]
-    lower = cholesky.factor(a * both)
+    a *= scale
+    a *= scale[:, None]
+    lower = cholesky.factor(a)
     inverse = cholesky.invert(lower)
-    spread = variance = total(inverse**2)
+    spread = variance = squares(inverse)
     inner = None
     if np.any(ridge):
-        left = cholesky.multiply(inverse, sxx * both)
+        left = cholesky.multiply(inverse, sxx * scale * scale[:, None])
         inner = cholesky.multiply(left, inverse.swapaxes(0, 1))
         inner = np.where(ridge == 0, np.eye(len(a))[:, :, None], inner)
         variance = quadratic(inner, inverse)
@@ -257,7 +258,7 @@ def _scale(diagonal: Array, ridge: Array, shift: NDArray[np.int32]) -> tuple[Arr
 
 def quadratic(inner: Array | None, z: Array) -> Array:
     """Value of z' M z for each column of z (k, j, b), M the identity where None; (j, b)."""
-    return total(z * (z if inner is None else cholesky.multiply(inner, z)))
+    return squares(z) if inner is None else total(z * cholesky.multiply(inner, z))
 
 
 def _shortest(

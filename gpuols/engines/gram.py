@@ -5,10 +5,12 @@ order and aligned; only that goes into BLAS, held to one thread, at most `bound.
 call. So the caller's strides, dtype and alignment never reach the bits, and one strategy,
 chosen by (n, k, m) alone, serves every problem.
 
-A block is [1, X - a, y - a]', a row of it for each column: one symmetric product gives all the
-sums at once. Measured beside it: rows as they lie, which costs twice the time to write since
-runs are k long; X apart from [1, y], whose k x k and 2 x k products together take longer than
-the one square, the more so on two threads. With many responses the square of y is left out.
+A block is [1, X - a, y - a]', a row of it for each column, copied and then shifted where it lies,
+its rows whole cache lines: to shift rows while they are turned takes twice the time, and so does
+every reading of rows that begin anywhere. All sums but that of y² come of the products of its rows
+but the first with those of [1, X - a]. Since these differ it is a general product; a symmetric one
+of so few columns takes twice the time, too. Of wide X the rows are taken in panels, each with the
+columns up to its own: the upper triangle is left out.
 
 Pieces of `bound.PIECE` rows are summed as a tree, blocks within a piece by halving. A row of
 zero weight is not there, whatever it holds; nor, with `drop`, is one in which a value is missing.
@@ -30,12 +32,15 @@ from gpuols.selection import ranges
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Bytes of rows in one buffer: shorter calls make threads wait for one another.
-_BUFFER = 2**22
-# Responses beyond k whose products with each other may come along in the one square.
-_FEW = 8
+# Bytes of rows in one buffer, which stay near until they are multiplied; shorter calls make threads
+# wait for one another.
+_BUFFER = 2**21
+# Rows of a block, a multiple of so many: a cache line.
+_LINE = 8
 # Responses in one block: wider ones are taken in turn.
 _WIDE = 512
+# Columns of X whose products are formed in one go.
+_PANEL = 12
 # Columns of a block whose products, of all blocks of a piece, fit in memory at once.
 _LARGE = 256
 
@@ -53,12 +58,12 @@ def sum_batch(
     """Moments of some regressions of a batch; arguments as `cpu.moments_batch`."""
     rows, k, m = x.shape[1], x.shape[2], y.shape[2]
     out = Moments.empty(which.stop - which.start, k, m, centered=centered)
-    width = min(rows, PIECE) * (k + m + 2) * 8
+    width = min(rows, PIECE) * (k + m + 1) * 8
     step = max(1, _BUFFER // max(width, 1))
-    for start in range(which.start, which.stop, step):
-        some = slice(start, min(start + step, which.stop))
-        place = slice(start - which.start, some.stop - which.start)
-        out.store(place, _sum_some(x, y, weights, some, centered, drop, space))
+    for place in ranges(which.stop - which.start, step):
+        some = slice(which.start + place.start, which.start + place.stop)
+        part = out if some == which else out[place]
+        _sum_some(x, y, weights, some, drop, space, part)
     return centre(out)
 
 
@@ -67,52 +72,42 @@ def _sum_some(
     y: Table,
     weights: Table | None,
     which: slice,
-    centered: bool,
     drop: bool,
     space: Workspace,
-) -> Moments:
-    """Sums about the anchor of a few regressions."""
+    out: Moments,
+) -> None:
+    """Write sums about the anchor of a few regressions, and the anchor."""
     rows, k, m = x.shape[1], x.shape[2], y.shape[2]
     count = which.stop - which.start
     if rows <= PIECE:  # what is regrouped is brought together once
         x, y = x[which, :], y[which, :]
         weights, which = None if weights is None else weights[which, :], slice(0, count)
-    anchor_x, anchor_y = np.zeros((count, k)), np.zeros((count, m))
     there = present(x, y, weights, which) if drop else None
-    if centered and rows:
-        anchor_x, anchor_y = anchors(x, y, weights, which, there)
+    anchor_x, anchor_y = out.anchor[:, :k], out.anchor[:, k:]
+    if out.centered and rows:
+        anchor_x[:], anchor_y[:] = anchors(x, y, weights, which, there)
     runs = ranges(m, _WIDE) or [slice(0, 0)]
-    trees = [TreeSum() for _ in runs]
+    counts, trees = TreeSum(), [TreeSum() for _ in runs]
     for piece in ranges(rows, PIECE) or [slice(0, 0)]:
         w = None if weights is None else np.array(weights[which, piece], np.float64, order="C")
         if there is not None:
             w = np.where(there[:, piece], 1.0 if w is None else w, 0.0)
+        counts.add(*count_rows(w, count, piece.stop - piece.start))
         x_piece, y_piece = x[which, piece], y[which, piece]
         for run, tree in zip(runs, trees, strict=True):
             tree.add(*_sum_piece(x_piece, y_piece[..., run], w, anchor_x, anchor_y[:, run], space))
-    sums = [tree.total() for tree in trees]
-    nobs, sumw, sum_log_w, sums_x, gram = sums[0][:5]
-    sums_y, cross, squares = (
-        np.concatenate(parts, axis=-1) for parts in list(zip(*sums, strict=True))[5:]
-    )
-    return Moments(
-        nobs=nobs,
-        sumw=sumw,
-        sum_log_w=sum_log_w,
-        anchor=np.concatenate([anchor_x, anchor_y], axis=1),
-        mean=np.concatenate([sums_x, sums_y], axis=1),
-        sxx=gram,
-        sxy=cross,
-        syy=squares,
-        raw=np.concatenate([np.einsum("bii->bi", gram), squares], axis=1),
-        centered=centered,
-    )
+    out.nobs[:], out.sumw[:], out.sum_log_w[:] = counts.total()
+    for run, tree in zip(runs, trees, strict=True):
+        products, squares = tree.total()
+        out.mean[:, :k], out.sxx[:] = products[:, :k, 0], products[:, :k, 1:]
+        out.mean[:, k:][:, run], out.syy[:, run] = products[:, k:, 0], squares
+        out.sxy[:, :, run] = products[:, k:, 1:].swapaxes(1, 2)
 
 
 def _blocks(rows: int) -> tuple[int, int]:
     """Number and length of the equal blocks, of at most `BLOCK` rows, that cover a piece."""
     number = max(1, -(-rows // BLOCK))
-    return number, max(1, -(-rows // number))
+    return number, max(1, -(-rows // (number * _LINE))) * _LINE
 
 
 def _sum_piece(
@@ -122,36 +117,30 @@ def _sum_piece(
     anchor_x: Array,
     anchor_y: Array,
     space: Workspace,
-) -> tuple[Array, ...]:
-    """Counts, sums of weights and of their logs; sums and products of one piece of rows."""
-    (count, rows, k), m = x.shape, y.shape[2]
+) -> tuple[Array, Array]:
+    """Sums of one piece of rows: of [x, y]' [1, x], (b, k+m, 1+k), and of y², (b, m)."""
+    k = x.shape[2]
     z = _load(x, y, anchor_x, anchor_y, space)
     left = z if w is None else _weigh(z, w, space)
-    own, others = slice(1, 1 + k), slice(1 + k, None)
-    if m <= k + _FEW:
-        products = _multiply(left, z)
-        squares = np.einsum("bmm->bm", products[:, others, others])
-    else:
-        products = _multiply(left[:, :, : 1 + k], z)
-        squares = fold(np.vecdot(left[:, :, others], z[:, :, others]), 1)
-    return (
-        *count_rows(w, count, rows),
-        products[:, 0, own],
-        products[:, own, own],
-        products[:, 0, others],
-        products[:, own, others],
-        squares,
-    )
-
-
-def _multiply(left: Array, right: Array) -> Array:
-    """Sum over the blocks of rows of left times right'; one at a time where they are large."""
-    if right.shape[2] <= _LARGE:
-        return fold(np.matmul(left, right.swapaxes(2, 3)), 1)
+    squares = fold(np.vecdot(left[:, :, 1 + k :], z[:, :, 1 + k :]), 1)
+    if k <= _LARGE:
+        return fold(_multiply(left, z, k), 1), squares
     tree = TreeSum()
-    for block in range(right.shape[1]):
-        tree.add(np.matmul(left[:, block], right[:, block].swapaxes(1, 2)))
-    return tree.total()[0]
+    for block in ranges(z.shape[1], 1):
+        tree.add(_multiply(left[:, block], z[:, block], k)[:, 0])
+    return tree.total()[0], squares
+
+
+def _multiply(left: Array, right: Array, k: int) -> Array:
+    """Sums of [x, y]' [1, x] of each block, (b, number, k+m, 1+k), but for the upper triangle."""
+    left, right = left[:, :, 1:], right[:, :, : 1 + k].swapaxes(2, 3)
+    products = np.empty((*left.shape[:3], 1 + k))
+    for start in range(0, max(k, 1), _PANEL):
+        last = start + _PANEL >= k
+        rows = slice(start, None if last else start + _PANEL)
+        columns = slice(0, 1 + k if last else 1 + start + _PANEL)
+        np.matmul(left[:, :, rows], right[..., columns], out=products[:, :, rows, columns])
+    return products
 
 
 def _load(
@@ -162,22 +151,24 @@ def _load(
     number, length = _blocks(rows)
     z = space.array("z", (count, number, 1 + k + m, length))
     z[:, :, 0] = 1.0
-    _write(x, anchor_x, z[:, :, 1 : 1 + k])
-    _write(y, anchor_y, z[:, :, 1 + k :])
+    _write(x, z[:, :, 1 : 1 + k])
+    _write(y, z[:, :, 1 + k :])
+    shift = np.concatenate([np.zeros((count, 1)), anchor_x, anchor_y], axis=1)
+    if shift.any():
+        np.subtract(z, shift[:, None, :, None], out=z)
     z[:, -1, :, rows - (number - 1) * length :] = 0.0
     return z
 
 
-def _write(source: NDArray[Any], anchor: Array, out: Array) -> None:
-    """Write rows (b, n, c) minus an anchor (b, c) into the blocks (b, number, c, length)."""
+def _write(source: NDArray[Any], out: Array) -> None:
+    """Write rows (b, n, c) into the blocks (b, number, c, length)."""
     count, rows, columns = source.shape
     length = out.shape[3]
     whole, rest = divmod(rows, length)
     head = source[:, : rows - rest].reshape(count, whole, length, columns)
-    np.subtract(head.swapaxes(2, 3), anchor[:, None, :, None], out=out[:, :whole])
+    out[:, :whole] = head.swapaxes(2, 3)
     if rest:
-        tail = source[:, rows - rest :].swapaxes(1, 2)
-        np.subtract(tail, anchor[:, :, None], out=out[:, whole, :, :rest])
+        out[:, whole, :, :rest] = source[:, rows - rest :].swapaxes(1, 2)
 
 
 def _weigh(z: Array, w: Array, space: Workspace) -> Array:
@@ -204,8 +195,9 @@ def count_rows(w: Array | None, count: int, rows: int) -> tuple[Array, Array, Ar
 
 def centre(out: Moments) -> Moments:
     """Turn sums about the anchor into moments about the mean, in place; symmetric to the bit."""
-    mean, sxx, sxy, syy = (to_last(a) for a in (out.mean, out.sxx, out.sxy, out.syy))
+    mean, sxx, sxy, syy, raw = (to_last(a) for a in (out.mean, out.sxx, out.sxy, out.syy, out.raw))
     k, sumw = out.k, out.sumw
+    raw[:k], raw[k:] = np.einsum("iib->ib", sxx), syy
     np.divide(mean, sumw, out=mean, where=sumw != 0)
     for i in range(k):
         if out.centered:

@@ -90,3 +90,24 @@ class Stacked:
         """Indices along the leading axes of regressions given as a range or one by one."""
         places = np.arange(which.start, which.stop) if isinstance(which, slice) else which
         return np.unravel_index(places, self._lead)
+
+
+class Repeated:
+    """One regression's rows, the same for all: (B, n, ...).
+
+    Parameters
+    ----------
+    rows : (n, ...)
+        The rows.
+    count : int
+        Number B of regressions.
+    """
+
+    def __init__(self, rows: NDArray[Any], count: int) -> None:
+        self.rows = rows
+        self._full = np.broadcast_to(rows, (count, *rows.shape))
+        self.shape = self._full.shape
+
+    def __getitem__(self, where: Any) -> NDArray[Any]:
+        """Piece of the repeated rows."""
+        return np.asarray(self._full[where])

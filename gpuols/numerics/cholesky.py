@@ -136,19 +136,14 @@ def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:
 
 
 def _factor_small(a: Array) -> Array:
-    k = a.shape[0]
-    lower = np.zeros_like(a, order="C")
-    for j in range(k):
-        pivot = a[j, j].copy()
-        for i in range(j):
-            pivot -= lower[j, i] * lower[j, i]
-        root = np.sqrt(np.where(pivot > 0, pivot, np.nan))
-        lower[j, j] = root
-        for i in range(j + 1, k):
-            rest = a[i, j].copy()
-            for h in range(j):
-                rest -= lower[i, h] * lower[j, h]
-            np.divide(rest, root, out=lower[i, j])
+    lower = np.zeros(a.shape)
+    for i, row in enumerate(a):
+        rest = lower[i, : i + 1]
+        rest[:] = row[: i + 1]
+        for j in range(i):
+            rest[j] /= lower[j, j]
+            rest[j + 1 :] -= rest[j] * lower[j + 1 : i + 1, j]
+        np.sqrt(np.where(rest[i] > 0, rest[i], np.nan), out=rest[i])
     return _blank_failures(lower)
 
 
@@ -170,15 +165,13 @@ def _factor_lapack(a: Array) -> Array:
 
 
 def _invert_small(lower: Array) -> Array:
-    k = lower.shape[0]
-    inverse = np.zeros_like(lower)
-    for j in range(k):
-        np.divide(1.0, lower[j, j], out=inverse[j, j])
-        for i in range(j + 1, k):
-            rest = lower[i, j] * inverse[j, j]
-            for h in range(j + 1, i):
-                rest += lower[i, h] * inverse[h, j]
-            np.divide(-rest, lower[i, i], out=inverse[i, j])
+    inverse = np.zeros(lower.shape)
+    for i, row in enumerate(lower):
+        np.divide(1.0, row[i], out=inverse[i, i])
+        rest = inverse[i, :i]
+        for h in range(i):
+            rest[: h + 1] -= row[h] * inverse[h, : h + 1]
+        rest /= row[i]
     return inverse
 
 

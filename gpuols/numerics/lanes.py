@@ -22,3 +22,11 @@ def total(a: NDArray[np.float64]) -> NDArray[np.float64]:
     for part in a:
         result += part
     return result
+
+
+def squares(a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of squares over the first axis, as `total` of them all."""
+    result = np.zeros(a.shape[1:])
+    for part in a:
+        result += part * part
+    return result

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.tables import Repeated, Stacked, Table
 from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
@@ -82,6 +82,7 @@ def answer(rows: Rows, job: Job) -> Answer:
 
     def reduce_masked(span: slice, space: Workspace) -> Moments:
         design, (_, y, weights) = rows.x.reshape(rows.n, rows.k), tables()
+        y = Repeated(rows.y, count) if rows.y.ndim == 2 else y
         return job.engine.moments_masked(design, y, weights, span, **kind, space=space)
 
     def reduce_rows(which: Any, precise: bool, fitted: Looks, space: Workspace) -> Moments:
