@@ -33,7 +33,7 @@ from gpuols.engines.jit.rows import order_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.tables import Table, flattened
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 
@@ -116,11 +116,9 @@ class _Rows:
     """Rows (..., n, ...) of a batch of shape L, of which L broadcasts to the leading axes."""
 
     def __init__(self, table: NDArray[Any], lead: tuple[int, ...], inner: int) -> None:
-        own = table.shape[-inner:]
-        full = np.broadcast_to(table, (*lead, *own))
-        self.size = math.prod(own)
-        self.table: Table = full if len(lead) == 1 else Stacked(full, lead)
-        self.there = _there(full, len(lead), self.size)
+        self.size = math.prod(table.shape[table.ndim - inner :])
+        self.table = flattened(table, lead, inner)
+        self.there = _there(self.table, self.size)
 
     def lines(self, span: slice) -> Lines:
         """Those of a range of regressions, where they are if they lie side by side as doubles."""
@@ -132,16 +130,19 @@ class _Rows:
         return Lines(copied, 0, self.size)
 
 
-def _there(full: NDArray[Any], axes: int, size: int) -> Lines | None:
+def _there(table: Table, size: int) -> Lines | None:
     """Rows where they are; None if they do not lie side by side as doubles, evenly apart."""
-    one = full[(0,) * axes] if full.size else full
-    if full.dtype != np.float64 or not (full.flags.aligned and one.flags.c_contiguous):
+    if not isinstance(table, np.ndarray) or table.dtype != np.float64 or not table.size:
         return None
-    step = full.strides[0] // 8 if axes == 1 else size
-    if step < 0 or (axes > 1 and not full.flags.c_contiguous) or not full.size:
+    step = table.strides[0] // 8
+    if step < 0 or not (table.flags.aligned and table[0].flags.c_contiguous):
         return None
-    length = (len(full) - 1) * step + size if axes == 1 else full.size
-    return Lines(np.lib.stride_tricks.as_strided(full, (length,), (8,), writeable=False), 0, step)
+    if table.flags.c_contiguous:
+        memory, step = table.reshape(-1), size
+    else:
+        memory = np.lib.stride_tricks.as_strided(table, ((len(table) - 1) * step + size,), (8,))
+    memory.flags.writeable = False
+    return Lines(memory, 0, step)
 
 
 def _parts(span: slice, tables: list[_Rows | None]) -> list[slice]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.tables import Table, flattened
 from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
 from gpuols.missing import keeps_apart
@@ -58,8 +58,8 @@ def answer(rows: Rows, job: Job) -> Answer:
 
     @cache
     def tables() -> tuple[Table, Table, Table | None]:
-        weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
-        return _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2), weights
+        weights = None if rows.weights is None else flattened(rows.weights, rows.lead, 1)
+        return flattened(rows.x, rows.lead, 2), flattened(rows.y, rows.lead, 2), weights
 
     def tasks(
         places: NDArray[np.int64] | None = None,
@@ -130,13 +130,3 @@ def _is_masked(rows: Rows, apart: bool) -> bool:
     if rows.x.ndim == 2:
         return rows.lead != ()
     return not apart and math.prod(rows.x.shape[:-2]) == 1 and math.prod(rows.lead) > 1
-
-
-def _flat(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
-    """Array (lead..., inner axes...) as (B, inner axes...), without a copy of the whole."""
-    full = np.broadcast_to(array, (*lead, *array.shape[array.ndim - inner :]))
-    if len(lead) == 1:
-        return full
-    if not lead:
-        return full[None]
-    return Stacked(full, lead)
