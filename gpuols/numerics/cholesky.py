@@ -136,24 +136,19 @@ def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:
 
 
 def _factor_small(a: Array) -> Array:
-    k = a.shape[0]
     lower = np.zeros_like(a, order="C")
-    for j in range(k):
-        pivot = a[j, j].copy()
+    for j in range(a.shape[0]):
+        column = lower[j:, j]
+        column[:] = a[j:, j]
         for i in range(j):
-            pivot -= lower[j, i] * lower[j, i]
-        root = np.sqrt(np.where(pivot > 0, pivot, np.nan))
-        lower[j, j] = root
-        for i in range(j + 1, k):
-            rest = a[i, j].copy()
-            for h in range(j):
-                rest -= lower[i, h] * lower[j, h]
-            np.divide(rest, root, out=lower[i, j])
+            column -= lower[j:, i] * lower[j, i]
+        np.sqrt(column[0], out=column[0])
+        column[1:] /= column[0]
     return _blank_failures(lower)
 
 
 def _blank_failures(lower: Array) -> Array:
-    failed = np.isnan(np.einsum("iib->ib", lower)).any(axis=0)
+    failed = ~(np.einsum("iib->ib", lower) > 0).all(axis=0)
     if failed.any():
         lower[:, :, failed] = np.nan
     return lower
@@ -194,13 +189,12 @@ def _invert_large(lower: Array) -> Array:
 
 
 def _substitute(lower: Array, c: Array) -> Array:
-    solution = np.empty(np.broadcast_shapes(c.shape, (1, 1, lower.shape[2])))
-    for i in range(len(c)):
-        rest = c[i].copy()
-        for j in range(i):
-            rest -= lower[i, j] * solution[j]
-        np.divide(rest, lower[i, i], out=solution[i])
-    return solution
+    rest = np.empty(np.broadcast_shapes(c.shape, (1, 1, lower.shape[2])))
+    rest[:] = c
+    for i, row in enumerate(rest):
+        row /= lower[i, i]
+        rest[i + 1 :] -= lower[i + 1 :, i, None] * row
+    return rest
 
 
 def _first(a: Array) -> Array:
