@@ -155,7 +155,7 @@ def test_covariances_whoever_was_at_work():
 
 
 @needs_numba
-@pytest.mark.parametrize("n, k", [(40, 3), (0, 3), (40, 0)])
+@pytest.mark.parametrize(("n", "k"), [(40, 3), (0, 3), (40, 0)])
 def test_one_regression_whose_rows_must_be_copied(n, k):
     X, y = normal(n, k).astype(np.float32), normal(n, seed=1)
     found = gpuols.fit(X, y, device="cpu:numba")

@@ -28,12 +28,13 @@ from gpuols.engines.cpu import (
     solve,
     unscaled_covariance,
 )
-from gpuols.engines.jit.batch import Lines, Outputs, columns_of, fit_some, rooms_for
+from gpuols.engines.jit.batch import Lines, Outputs, columns_of, fit_some
 from gpuols.engines.jit.rows import order_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table, flattened
+from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 
@@ -59,6 +60,7 @@ __all__ = [
 
 NAME = "cpu:numba"
 
+_DOUBLE = np.dtype(np.float64)
 _COPIED = 2**21  # numbers of a task whose rows must be copied first
 
 
@@ -81,7 +83,7 @@ def fit_batch(
     Returns
     -------
     moments, solution : Moments, Solution
-        L = (B,).
+        Of the batch's shape L.
     rejected : (1,)
         How many regressions call for a closer look.
     """
@@ -94,21 +96,20 @@ def fit_batch(
         np.empty((m, count), np.int8),
     )
     options, order, calls = (n, k, m, centered, drop, tol), order_of(k, m), [0]
+    kind = options, columns_of(k, m), order, ridge, outputs
 
     def work(span: slice, _: Workspace) -> int:
-        rooms = rooms_for(shape, order)
-        weighted = rooms.weights if shape.weighted else None
+        room = np.empty(n) if shape.weighted else None
         for part in _parts(span, tables):
-            lines = [table and table.lines(part) for table in tables]
-            given = *lines, weighted, options, columns_of(k, m), rooms, ridge, outputs
+            given = *(table and table.lines(part) for table in tables), room, *kind
             calls.append(fit_some(*given, part.start, part.stop - part.start))
         return int(span.stop - span.start)
 
     spans = plan.reading(count, n=n, columns=k + m, batch_size=batch_size)
-    run(spans, work, report, count)
-    precise = np.zeros((count, m), bool)
-    moments = moments_from(outputs.moments, shape)
-    solution = solution_from(outputs.answers, outputs.status, precise, shape)
+    spread(spans, work, report, count)
+    precise = np.zeros((*lead, m), bool)
+    moments = moments_from(outputs.moments, shape, lead)
+    solution = solution_from(outputs.answers, outputs.status, precise, shape, lead)
     return moments, solution, np.array([sum(calls)])
 
 
@@ -132,15 +133,15 @@ class _Rows:
 
 def _there(table: Table, size: int) -> Lines | None:
     """Rows where they are; None if they do not lie side by side as doubles, evenly apart."""
-    if not isinstance(table, np.ndarray) or table.dtype != np.float64 or not table.size:
+    if not isinstance(table, np.ndarray) or table.dtype != _DOUBLE or not table.size:
         return None
-    step = table.strides[0] // 8
-    if step < 0 or not (table.flags.aligned and table[0].flags.c_contiguous):
-        return None
-    if table.flags.c_contiguous:
+    flags, step = table.flags, table.strides[0] // 8
+    if flags.c_contiguous and flags.aligned:
         memory, step = table.reshape(-1), size
-    else:
+    elif step >= 0 and flags.aligned and table[0].flags.c_contiguous:
         memory = np.lib.stride_tricks.as_strided(table, ((len(table) - 1) * step + size,), (8,))
+    else:
+        return None
     memory.flags.writeable = False
     return Lines(memory, 0, step)
 

@@ -29,7 +29,7 @@ def flattened(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
     full = array if array.shape == lead + own else np.broadcast_to(array, lead + own)
     if len(lead) == 1:
         return full
-    if not lead or full.flags.c_contiguous:
+    if full.flags.c_contiguous or not any(full.strides[: len(lead)]):
         return full.reshape((math.prod(lead), *own))
     return Stacked(full, lead)
 

@@ -32,7 +32,7 @@ def run(
     report: Callable[[int, int], object] | None = None,
     total: int = 0,
 ) -> None:
-    """Work through tasks, several at a time.
+    """Work through tasks, several at a time, BLAS held to one thread.
 
     Parameters
     ----------
@@ -50,6 +50,17 @@ def run(
     Exception
         The first that a task or `report` raised; tasks not yet started are dropped.
     """
+    with _one_blas_thread():
+        spread(tasks, work, report, total)
+
+
+def spread(
+    tasks: Sequence[Task],
+    work: Callable[[Task, Workspace], int],
+    report: Callable[[int, int], object] | None = None,
+    total: int = 0,
+) -> None:
+    """Work through tasks as `run` does, where no task calls BLAS."""
     stop, lock = Event(), Lock()
     waiting = iter(tasks)
     finished = 0
@@ -72,20 +83,19 @@ def run(
                 stop.set()
                 raise
 
-    workers = min(threads(), len(tasks))
-    with _one_blas_thread():
-        if workers <= 1:
-            consume()
-            return
-        with ThreadPoolExecutor(workers, thread_name_prefix="gpuols") as pool:
-            try:
-                pending = {pool.submit(consume) for _ in range(workers)}
-                while pending:
-                    done, pending = wait(pending, timeout=_PATIENCE)
-                    for future in done:
-                        future.result()
-            finally:
-                stop.set()
+    workers = min(threads(), len(tasks)) if len(tasks) > 1 else 1
+    if workers == 1:
+        consume()
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="gpuols") as pool:
+        try:
+            pending = {pool.submit(consume) for _ in range(workers)}
+            while pending:
+                done, pending = wait(pending, timeout=_PATIENCE)
+                for future in done:
+                    future.result()
+        finally:
+            stop.set()
 
 
 _END: Any = object()

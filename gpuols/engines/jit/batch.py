@@ -20,7 +20,6 @@ from gpuols.engines.jit.rows import (
     weigh,
 )
 from gpuols.engines.jit.solve import solve
-from gpuols.engines.launches import Shape
 
 Array = NDArray[np.float64]
 
@@ -42,14 +41,12 @@ class Lines(NamedTuple):
 
 
 class Rooms(NamedTuple):
-    """What a thread works in, as the functions that take it say."""
+    """What a task works in, as the functions that take it say."""
 
-    order: NDArray[np.int64]
     stack: Array
     near: Array
     table: Array
     heavy: Array
-    weights: Array
     sums: Array
     solving: Room
     moments: Array
@@ -65,22 +62,21 @@ class Outputs(NamedTuple):
     status: NDArray[np.int8]
 
 
-def rooms_for(shape: Shape, order: NDArray[np.int64]) -> Rooms:
-    """Room for regressions of one shape, whose products `order_of` finds."""
-    n, k, m = shape.n, shape.k, shape.m
+@compiled
+def rooms_for(n: int, k: int, m: int, weighted: bool, outputs: Outputs) -> Rooms:
+    """Room for regressions of one shape."""
     size = 0 if is_narrow(k, m) else rows_of(k, m) * pitch_of(k, m)
+    sums = 3 + 3 * (k + m) + k * (k + 1) // 2 + m * (k + 1)
     return Rooms(
-        order=order,
-        stack=stack_for(n, k, m),
-        near=np.zeros(shape.columns),
-        table=np.zeros(size),
-        heavy=np.zeros(size if shape.weighted else 0),
-        weights=np.empty(n if shape.weighted else 0),
-        sums=np.empty((shape.sums, 8)),
-        solving=room_for(k),
-        moments=np.empty((shape.moments, 8)),
-        answers=np.empty((shape.answers, 8)),
-        status=np.empty((m, 8), np.int8),
+        stack_for(n, k, m),
+        np.zeros(k + m),
+        np.zeros(size),
+        np.zeros(size if weighted else 0),
+        np.empty((sums, 8)),
+        room_for(k),
+        np.empty((outputs.moments.shape[0], 8)),
+        np.empty((outputs.answers.shape[0], 8)),
+        np.empty((m, 8), np.int8),
     )
 
 
@@ -102,10 +98,10 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
         x: Lines,
         y: Lines,
         w: Lines | None,
-        weighted: Array | None,
+        weights: Array | None,
         options: tuple[int, int, int, bool, bool, float],
         columns: tuple[int, ...] | None,
-        rooms: Rooms,
+        order: NDArray[np.int64],
         ridge: Array,
         outputs: Outputs,
         first: int,
@@ -113,11 +109,13 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
     ) -> int:
         """Answer regressions, the first of which is number `first` of the outputs.
 
-        `weighted` is the room for weights, or None where no row has one or may be left out; the
+        `weights` is room for those of n rows, or None where no row has one or may be left out; the
         options are n, k, m, whether there is an intercept, whether rows that miss a value are left
-        out, and the tolerance. Gives how many call for a closer look.
+        out, and the tolerance; `columns_of` and `order_of` say what `columns` and `order` are.
+        Gives how many call for a closer look.
         """
         n, k, m, centered, drop, tol = options
+        rooms = rooms_for(n, k, m, weights is not None, outputs)
         near, v = rooms.near, rooms.sums
         penalties, rejected = np.empty(8), 0 * fingerprint
         for base in range(0, count, 8):
@@ -130,15 +128,15 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
                 b = base + lane
                 penalties[lane] = ridge[first + b]
                 at_x, at_y = x.start + b * x.step, y.start + b * y.step
-                if weighted is None:
+                if weights is None:
                     if b + 1 < count:
                         fetch_anchors(x.memory, at_x + x.step, n, k)
                         fetch_anchors(y.memory, at_y + y.step, n, m)
                 else:
                     at_w = 0 if w is None else w.start + b * w.step
                     memory = None if w is None else w.memory
-                    weigh(x.memory, at_x, k, y.memory, at_y, m, memory, at_w, drop, weighted)
-                rows = count_rows(weighted, n, v, lane)
+                    weigh(x.memory, at_x, k, y.memory, at_y, m, memory, at_w, drop, weights)
+                rows = count_rows(weights, n, v, lane)
                 near[:] = 0.0
                 if centered and rows[0] >= 0:
                     find_anchors(x.memory, at_x, k, rows, near)
@@ -148,13 +146,13 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
                     at_x,
                     y.memory,
                     at_y,
-                    weighted,
+                    weights,
                     n,
                     near,
                     columns,
                     k,
                     m,
-                    rooms.order,
+                    order,
                     rooms.table,
                     rooms.heavy,
                     rooms.stack,

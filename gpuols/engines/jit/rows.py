@@ -10,6 +10,7 @@ the columns of X and with itself.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ PIECE = 2048  # rows that eight chains add up
 _TABLE = 8192  # numbers of a table whose products are formed together
 
 
+@cache
 def order_of(k: int, m: int) -> NDArray[np.int64]:
     """Where `narrow` or `multiply` leaves the sums of the columns, then their products."""
     q, pitch = k + m, pitch_of(k, m)
@@ -35,13 +37,6 @@ def order_of(k: int, m: int) -> NDArray[np.int64]:
         return np.array([listed.index(entry) for entry in wanted], np.int64)
     ends = ((1 + entry[0], 1 + entry[1] if entry[1:] else 0) for entry in wanted)
     return np.array([row * pitch + column for row, column in ends], np.int64)
-
-
-def stack_for(n: int, k: int, m: int) -> Array:
-    """Room for the products of pieces that wait to be joined."""
-    size = -(-len(entries(k)) // 8) * 8 if is_narrow(k, m) else pitch_of(k, m) ** 2
-    pieces = n // rows_of(k, m) + 1
-    return np.zeros((pieces.bit_length() + 1, size))
 
 
 @compiled
@@ -62,6 +57,16 @@ def rows_of(k: int, m: int) -> int:
     if is_narrow(k, m):
         return PIECE
     return int(max(32, min(256, _TABLE // pitch_of(k, m) // 8 * 8)))
+
+
+@compiled
+def stack_for(n: int, k: int, m: int) -> Array:
+    """Room for the products of pieces that wait to be joined."""
+    size = ((k + 1) * (k + 4) // 2 + 7) // 8 * 8 if is_narrow(k, m) else pitch_of(k, m) ** 2
+    pieces, levels = n // rows_of(k, m) + 1, 1
+    while pieces > 0:
+        pieces, levels = pieces // 2, levels + 1
+    return np.zeros((levels, size))
 
 
 @compiled
