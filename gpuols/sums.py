@@ -132,15 +132,17 @@ class Sums:
 
     def map(self, change: Callable[[Array], Array]) -> Self:
         """Moments with every array, low parts included, changed by one function."""
-        return self._changed(dict.fromkeys(_NUMBERS, change))
+        low, own = self.low, _arrays(self)
+        if low is not None:
+            low = changed(low, **{name: change(array) for name, array in vars(low).items()})
+        return changed(self, low=low, **{name: change(array) for name, array in own.items()})
 
     def store(self, where: Any, part: Self) -> None:
         """Write the moments of some regressions into their places of the first axis."""
         for mine, theirs in ((self, part), (self.low, part.low)):
             if mine is not None and theirs is not None:
-                found = _arrays(theirs)
                 for name, array in _arrays(mine).items():
-                    array[where] = found[name]
+                    array[where] = getattr(theirs, name)
 
     def __getitem__(self, where: Any) -> Self:
         """Moments of a subset of the batch, indexed as an array of its shape."""

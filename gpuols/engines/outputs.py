@@ -5,9 +5,11 @@ is moments[e, b] or answers[e, b], the status of its response r status[r, b].
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -153,7 +155,7 @@ def solution_from(
         error_bound=error_bound,
         df_resid=df_resid,
         rank=rank,
-        status=next(_cut(status, [(m,)], lead)),
+        status=next(_cut(status, ((m,),), lead)),
         precise=precise,
     )
 
@@ -164,14 +166,21 @@ def as_slice(places: range) -> slice:
 
 
 def _cut(
-    block: Any, sizes: Iterable[tuple[int, ...]], lead: tuple[int, ...] | None
+    block: Any, sizes: tuple[tuple[int, ...], ...], lead: tuple[int, ...] | None
 ) -> Iterator[Any]:
     """Pieces of a block (entries, B), one after the other, as (B, ...) or of `lead`."""
-    start, entries, turned = 0, len(block), block.T
-    lead = turned.shape[:1] if lead is None else lead
-    turned = turned.reshape((*lead, entries))
-    for size in sizes:
-        stop = start + math.prod(size)
-        piece = turned[..., start:stop] if size else turned[..., start]
-        yield piece.reshape(lead + size) if len(size) > 1 else piece
-        start = stop
+    turned = block.T if lead is None else block.T.reshape((*lead, len(block)))
+    for where, size in zip(_places(sizes), sizes, strict=True):
+        piece = turned[..., where]
+        yield piece.reshape(turned.shape[:-1] + size) if len(size) > 1 else piece
+
+
+@lru_cache
+def _places(sizes: tuple[tuple[int, ...], ...]) -> tuple[slice | int, ...]:
+    """Where pieces of these sizes lie, one after the other."""
+    ends = tuple(accumulate(map(math.prod, sizes)))
+    starts = (0, *ends[:-1])
+    return tuple(
+        slice(start, end) if size else start
+        for start, end, size in zip(starts, ends, sizes, strict=True)
+    )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -61,14 +61,13 @@ def spread(
     total: int = 0,
 ) -> None:
     """Work through tasks as `run` does, where no task calls BLAS."""
-    stop, lock = Event(), Lock()
-    waiting = iter(tasks)
-    finished = 0
+    lock, waiting = Lock(), iter(tasks)
+    finished, stopped = 0, False
 
     def consume() -> None:
-        nonlocal finished
+        nonlocal finished, stopped
         space = Workspace()
-        while not stop.is_set():
+        while not stopped:
             with lock:
                 task = next(waiting, _END)
             if task is _END:
@@ -80,7 +79,7 @@ def spread(
                         finished += number
                         report(finished, total)
             except BaseException:
-                stop.set()
+                stopped = True
                 raise
 
     workers = min(threads(), len(tasks)) if len(tasks) > 1 else 1
@@ -95,7 +94,7 @@ def spread(
                 for future in done:
                     future.result()
         finally:
-            stop.set()
+            stopped = True
 
 
 _END: Any = object()
