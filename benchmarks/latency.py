@@ -1,8 +1,10 @@
-"""Host time of small fits on a device: ``python -m benchmarks.latency``.
+"""Host time of small fits: ``python -m benchmarks.latency [--device cpu:numba]``.
 
-A warm `gpuols.fit` on arrays that are on a device already: the median of many calls, each ended by
-the copy of a number that every fit waits for, and then where the host's time goes, function by
-function, by Python's profiler (which makes each call about twice as long). The goal is 60 us.
+A warm `gpuols.fit` on arrays that are on a CUDA device already: the median of many calls, each
+ended by the copy of a number that every fit waits for, and then where the host's time goes,
+function by function, by Python's profiler (which makes each call about twice as long). The goal is
+60 us. On the CPU, with ``--device``: one regression of 100 x 5, without and with the numbers of the
+result read, and the share of each stage (`benchmarks.cpu.alone`); ``--out`` writes them as JSON.
 """
 
 import argparse
@@ -11,10 +13,13 @@ import pstats
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 import gpuols
+from benchmarks import record
+from benchmarks.cpu import alone
 from benchmarks.cuda.machine import missing
 from gpuols.engines import device
 
@@ -29,9 +34,30 @@ _SHOWN = 25
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the times and the profile of the first case."""
+    """Print the times, and where they go."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.parse_args(arguments)
+    parser.add_argument("--device", choices=("cuda", *alone.GOALS_US), default="cuda")
+    parser.add_argument("--out", type=Path, help="JSON file of what is measured on a CPU")
+    chosen = parser.parse_args(arguments)
+    if chosen.device == "cuda":
+        _measure_on_device()
+    else:
+        _measure_on_cpu(chosen.device, chosen.out)
+
+
+def _measure_on_cpu(device: str, out: Path | None) -> None:
+    found = alone.measure(device, _TIMES)
+    print(f"one of {alone.N} x {alone.K} on {device}, gpuols {gpuols.__version__}")
+    print(f"{found['fit_us']:8.1f} us a call, goal {found['goal_us']:.0f}")
+    print(f"{found['read_us']:8.1f} us with its numbers read, of which")
+    for stage, share in found["shares"].items():
+        print(f"{share:8.0%} {stage}")
+    if out is not None:
+        record.write(out, {**record.machine(), **found})
+
+
+def _measure_on_device() -> None:
+    """Times of the cases, and the profile of the first one."""
     if reason := missing():
         print(f"no CUDA device to measure on: {reason}", file=sys.stderr)
         sys.exit(2)

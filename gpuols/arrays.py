@@ -95,6 +95,8 @@ def read(argument: str, value: Any) -> Incoming:
     DeviceError
         If it lives on a device that can't be used.
     """
+    if type(value) is np.ndarray:  # most often, and sooner
+        return Incoming(numbers(argument, value))
     if isinstance(value, Columnar):
         return Incoming(value)
     kind = kind_of(value)

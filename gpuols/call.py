@@ -1,7 +1,7 @@
 """How a verb runs: check, choose an engine, compute, wrap up."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from gpuols.options import Options
 from gpuols.places import CPU
 from gpuols.plan import Load
 from gpuols.problems.pipeline import Answer, Job
+from gpuols.records import changed
 from gpuols.result import Result
 from gpuols.rows import Rows, read_ridge
 
@@ -112,7 +113,7 @@ def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None
     moments, options = answer.moments, job.options
     assert answer.solution is not None
     assert job.ridge is not None
-    terms = moments.terms or tuple(f"x{j}" for j in range(moments.k))
+    terms = moments.terms or _numbered(moments.k)
     result = Result(
         engine=_engine_of(answer, job),
         terms=("Intercept", *terms) if moments.centered else terms,
@@ -131,6 +132,12 @@ def wrap(answer: Answer, job: Job, kind: str, place: str = CPU, keys: Any = None
     if options.singular == "raise":
         _refuse_deficient(result)
     return result
+
+
+@cache
+def _numbered(k: int) -> tuple[str, ...]:
+    """Names of columns that came without."""
+    return tuple(f"x{j}" for j in range(k))
 
 
 def _engine_of(answer: Answer, job: Job) -> str:
@@ -154,11 +161,11 @@ def _answer(rows: Rows, problem: Problem, job: Job) -> Answer:
         refuse_missing(rows)
     with at(rows.place, rows.kind), job.engine.at_work():
         answer = problem(rows, job)
-    named = replace(
+    named = changed(
         answer.moments,
         single=rows.single,
         apart=keeps_apart(rows, job.options),
         terms=rows.terms,
         responses=rows.responses,
     )
-    return replace(answer, moments=named)
+    return changed(answer, moments=named)

@@ -51,7 +51,7 @@ def unscaled(
     raised = None if exponent is None else exponent.reshape(ridge.size, r)
     found = np.empty((count, r, r))
 
-    chosen = choose(engine if engine.startswith("cpu") else "cpu")
+    chosen = choose(engine.partition("+")[0] if engine.startswith("cpu") else "cpu")
 
     def fill(places: NDArray[np.int64], part: Moments) -> None:
         size = max(part.k, r)

@@ -7,7 +7,8 @@ out has the caller's kind of array, without that axis where y came without it.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import Any, Self
 
 import numpy as np
@@ -19,29 +20,41 @@ from gpuols.engines.transfer import at, to_host
 from gpuols.lazy import lazy
 from gpuols.moments import Moments
 from gpuols.places import CPU
+from gpuols.records import changed
 from gpuols.refined import Refined
 
 Array = NDArray[Any]
 Keys = Array | tuple[Array, ...] | None
 
 
-def statistic(function: Callable[[Any], Any]) -> lazy[Any]:
-    """Property that computes on the plain result and hands out the caller's kind."""
+def held(function: Callable[[Any], Any]) -> lazy[Any]:
+    """Property that finds an array of the plain result and hands out the caller's kind."""
     name = function.__name__
 
     def get(self: "Holding") -> Any:
-        with np.errstate(all="ignore"), self._there():
-            plain = self._plain
-            if plain is not self:
-                return self._give(getattr(plain, name))
-            part = self._moments
-            if part.units is not None and name in units.SCALED:
-                value = getattr(self._in_units, name)
-                return units.scale_back(name, value, part.units, part.m, self._intercept)
+        plain = self._plain
+        if plain is not self:
+            return self._give(getattr(plain, name))
+        part = self._moments
+        if part.units is None or name not in units.SCALED:
             return function(self)
+        value = getattr(self._in_units, name)
+        with np.errstate(all="ignore"), self._there():
+            return units.scale_back(name, value, part.units, part.m, self._intercept)
 
     get.__doc__ = function.__doc__
     return lazy(get)
+
+
+def statistic(function: Callable[[Any], Any]) -> lazy[Any]:
+    """Property that computes an array of the plain result and hands out the caller's kind."""
+
+    @wraps(function)
+    def compute(self: "Holding") -> Any:
+        with np.errstate(all="ignore"), self._there():
+            return function(self)
+
+    return held(compute)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,19 +116,19 @@ class Holding:
         """Arrays as moments and solution have them, with an axis of responses."""
         if not self.apart:
             return self._shown
-        return replace(self, kind=arrays.NUMPY, apart=False)
+        return changed(self, kind=arrays.NUMPY, apart=False)
 
     @lazy
     def _shown(self) -> Self:
         """Arrays as they are handed out but for their kind, with an axis of responses."""
         if self.kind == arrays.NUMPY and not self.single:
             return self
-        return replace(self, kind=arrays.NUMPY, single=False)
+        return changed(self, kind=arrays.NUMPY, single=False)
 
     @lazy
     def _in_units(self) -> Self:
         """The same regressions, with columns, responses and weights in the moments' own units."""
-        return replace(self, _moments=replace(self._moments, units=None))
+        return changed(self, _moments=changed(self._moments, units=None))
 
     @lazy
     def _on_host(self) -> Self:
@@ -123,7 +136,7 @@ class Holding:
         if self.place == CPU:
             return self
         with self._there():
-            return replace(
+            return changed(
                 self,
                 kind=arrays.NUMPY,
                 place=CPU,
@@ -142,11 +155,11 @@ class Holding:
 
     def __copy__(self) -> Self:
         """One that shares all arrays, where they are."""
-        return replace(self)
+        return changed(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """One that shares nothing, where this one is."""
-        return replace(self, **deepcopy(self._fields, memo))
+        return changed(self, **deepcopy(self._fields, memo))
 
     def _there(self) -> AbstractContextManager[None]:
         """Context to work in where the arrays are, on the stream of whose they are."""

@@ -131,7 +131,8 @@ def check_same_axes(came: Mapping[str, Sequence[Axis]]) -> None:
     InputError
         If two names, or the coordinates of one name, differ.
     """
-    for (first, one), (second, other) in combinations(came.items(), 2):
+    named = {argument: axes for argument, axes in came.items() if axes}
+    for (first, one), (second, other) in combinations(named.items(), 2):
         for a, b in zip(reversed(one), reversed(other), strict=False):
             if 1 in (a.size, b.size):
                 continue

@@ -234,7 +234,7 @@ def read_ridge(ridge: Any, lead: tuple[int, ...], responses: int | None = None) 
             "ridge", "a negative or non-finite penalty", "numbers >= 0", "use ridge=0.0 for none"
         )
     try:
-        spread = np.broadcast_to(value, lead)
+        spread = value if value.shape == lead else np.broadcast_to(value, lead)
     except ValueError:
         raise InputError(
             "ridge",

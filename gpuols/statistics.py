@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpuols import arrays, covariance, inference, units
 from gpuols.engines.transfer import to_place
 from gpuols.errors import Status
-from gpuols.holding import Holding, statistic
+from gpuols.holding import Holding, held, statistic
 from gpuols.lazy import lazy
 from gpuols.places import place_of
 
@@ -33,7 +33,7 @@ class Statistics(Holding):
             return named
         return ("y",) if self._moments.single else tuple(f"y{j}" for j in range(count))
 
-    @statistic
+    @held
     def params(self) -> Any:
         """Coefficients, the intercept first; L+(p,m)."""
         return self._solution.params
@@ -59,7 +59,7 @@ class Statistics(Holding):
         """Decimal logarithm of the p-values, right where they underflow; L+(p,m)."""
         return inference.t_log10_pvalues(self.tvalues, self.df_resid[..., None, :])
 
-    @statistic
+    @held
     def ssr(self) -> Any:
         """Weighted sum of squared residuals; L+(m,)."""
         return self._solution.ssr
@@ -67,7 +67,7 @@ class Statistics(Holding):
     @statistic
     def scale(self) -> Any:
         """Residual variance, ssr / df_resid; L+(m,)."""
-        df = self.df_resid
+        df = self._solution.df_resid[..., None]
         return self.ssr / np.where(df > 0, df, np.nan)
 
     @statistic
@@ -145,7 +145,7 @@ class Statistics(Holding):
         n = np.where(self.nobs > 0, self.nobs, np.nan)
         return np.log(n) * (n - self.df_resid) - 2.0 * self.llf
 
-    @statistic
+    @held
     def nobs(self) -> Any:
         """Rows of positive weight; L+(m,)."""
         return self._by_response(self._moments.nobs)
@@ -155,7 +155,7 @@ class Statistics(Holding):
         """Effective number of coefficients, without the intercept; L+(m,)."""
         return self.nobs - self.df_resid - self._intercept
 
-    @statistic
+    @held
     def df_resid(self) -> Any:
         """Residual degrees of freedom; L+(m,)."""
         return self._by_response(self._solution.df_resid)
@@ -165,12 +165,12 @@ class Statistics(Holding):
         """Rank of the design, -1 where it is not known; L+(m,)."""
         return self._by_response(self._solution.rank.astype(np.int64, copy=False))
 
-    @statistic
+    @held
     def status(self) -> Any:
         """Codes of `gpuols.Status`; L+(m,)."""
         return self._solution.status
 
-    @statistic
+    @held
     def error_bound(self) -> Any:
         """Bound on every number's error in units of max(|coefficient|, SE), inf if none; L+(m,).
 
@@ -180,7 +180,7 @@ class Statistics(Holding):
         """
         return self._solution.error_bound
 
-    @statistic
+    @held
     def solved_precisely(self) -> Any:
         """Whether summed and solved in double-double; L+(m,)."""
         return self._solution.precise

@@ -5,13 +5,14 @@ reads them works on many regressions at a time.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.numerics.lanes import to_first
+from gpuols.records import changed
 from gpuols.selection import picker
 
 Array = NDArray[np.float64]
@@ -101,7 +102,7 @@ class Sums:
         if not precise:
             return empty
         units = np.zeros((count, k + m + 1), np.int32)
-        return replace(empty, low=Low(*sums()), units=units, precise=True)
+        return changed(empty, low=Low(*sums()), units=units, precise=True)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -131,15 +132,17 @@ class Sums:
 
     def map(self, change: Callable[[Array], Array]) -> Self:
         """Moments with every array, low parts included, changed by one function."""
-        return self._changed(dict.fromkeys(_NUMBERS, change))
+        low, own = self.low, _arrays(self)
+        if low is not None:
+            low = changed(low, **{name: change(array) for name, array in vars(low).items()})
+        return changed(self, low=low, **{name: change(array) for name, array in own.items()})
 
     def store(self, where: Any, part: Self) -> None:
         """Write the moments of some regressions into their places of the first axis."""
         for mine, theirs in ((self, part), (self.low, part.low)):
             if mine is not None and theirs is not None:
-                found = _arrays(theirs)
                 for name, array in _arrays(mine).items():
-                    array[where] = found[name]
+                    array[where] = getattr(theirs, name)
 
     def __getitem__(self, where: Any) -> Self:
         """Moments of a subset of the batch, indexed as an array of its shape."""
@@ -151,26 +154,25 @@ class Sums:
         """Moments that can hold the units of some others."""
         if self.units is not None or part.units is None or not part.units.any():
             return self
-        return replace(self, units=np.zeros((*self.lead, self.k + self.m + 1), np.int32))
+        return changed(self, units=np.zeros((*self.lead, self.k + self.m + 1), np.int32))
 
     def reshape(self, lead: tuple[int, ...]) -> Self:
         """Moments with another shape L, of which no axis counts responses."""
         depth = len(self.lead)
         if lead == self.lead and not self.apart:
             return self
-        return replace(self.map(lambda a: a.reshape(lead + a.shape[depth:])), apart=False)
+        reshaped = self.map(lambda a: a.reshape(lead + a.shape[depth:]))
+        return changed(reshaped, apart=False) if self.apart else reshaped
 
     def _changed(self, changes: Mapping[str, Callable[[Array], Array]]) -> Self:
         """Moments with some arrays, and their low parts, each changed by its own function."""
 
-        def changed(part: Sums | Low) -> dict[str, Any]:
-            present = _arrays(part)
-            return {
-                name: change(present[name]) for name, change in changes.items() if name in present
-            }
+        def of(part: Sums | Low) -> dict[str, Any]:
+            present = _arrays(part).items()
+            return {name: changes[name](array) for name, array in present if name in changes}
 
-        low = None if self.low is None else replace(self.low, **changed(self.low))
-        return replace(self, low=low, **changed(self))
+        low = None if self.low is None else changed(self.low, **of(self.low))
+        return changed(self, low=low, **of(self))
 
     def __repr__(self) -> str:
         """Shapes, without the numbers."""
@@ -183,5 +185,5 @@ _NUMBERS = ("nobs", "sumw", "sum_log_w", "anchor", "mean", "sxx", "sxy", "syy", 
 
 
 def _arrays(part: Sums | Low) -> dict[str, Any]:
-    found = {name: getattr(part, name, None) for name in _NUMBERS}
-    return {name: array for name, array in found.items() if array is not None}
+    own = vars(part)
+    return {name: own[name] for name in _NUMBERS if own.get(name) is not None}

@@ -27,6 +27,7 @@ FLOORS = {
     "lazy": 0,
     "numerics": 0,
     "places": 0,
+    "records": 0,
     "units": 0,
     "version": 0,
     "words": 1,

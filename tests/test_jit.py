@@ -147,6 +147,22 @@ def test_the_result_says_who_was_at_work():
 
 
 @needs_numba
+def test_covariances_whoever_was_at_work():
+    X, y = normal(3, 50, 3), normal(3, 50, seed=1)
+    X[1, :, 2] = X[1, :, 1]
+    found, expected = fit_both(X, y, add_intercept=True)
+    np.testing.assert_allclose(found.normalized_cov, expected.normalized_cov, rtol=1e-9)
+
+
+@needs_numba
+@pytest.mark.parametrize(("n", "k"), [(40, 3), (0, 3), (40, 0)])
+def test_one_regression_whose_rows_must_be_copied(n, k):
+    X, y = normal(n, k).astype(np.float32), normal(n, seed=1)
+    found = gpuols.fit(X, y, device="cpu:numba")
+    assert_same_bits(found, gpuols.fit(X[None], y[None], device="cpu:numba")[0])
+
+
+@needs_numba
 def test_progress_counts_all():
     X, y, told = normal(40, 50, 3), normal(40, 50, seed=1), []
     options = {"progress": lambda done, total: told.append((done, total)), "batch_size": 9}

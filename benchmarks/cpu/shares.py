@@ -7,7 +7,7 @@ and multiplies them by their weights if they have any; all that is counted as th
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from unittest import mock
 
@@ -29,12 +29,14 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
 """Functions of the NumPy engine."""
 
 
-def measure(run: Callable[[], Any]) -> dict[str, float]:
-    """Shares of PARTS in the time of one run, by name."""
-    spent = dict.fromkeys(PARTS, 0.0)
+def measure(
+    run: Callable[[], Any], parts: Mapping[str, Iterable[tuple[Any, str]]] = PARTS
+) -> dict[str, float]:
+    """Shares of parts, the functions given by owner and name, in the time of one run."""
+    spent = dict.fromkeys(parts, 0.0)
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, {THREADS_VARIABLE: "1"}))
-        for part, functions in PARTS.items():
+        for part, functions in parts.items():
             for owner, name in functions:
                 timed = _timed(getattr(owner, name), part, spent)
                 stack.enter_context(mock.patch.object(owner, name, timed))

@@ -33,7 +33,8 @@ from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.tables import Table, flattened
+from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 
@@ -60,6 +61,7 @@ __all__ = [
 NAME = "cpu:numba"
 
 _NOTHING = (None, 0, 0)
+_DOUBLE = np.dtype(np.float64)
 _COPIED = 2**21  # numbers of a task whose rows must be copied first
 
 
@@ -82,7 +84,7 @@ def fit_batch(
     Returns
     -------
     moments, solution : Moments, Solution
-        L = (B,).
+        Of the batch's shape L.
     rejected : (1,)
         How many regressions call for a closer look.
     """
@@ -100,10 +102,11 @@ def fit_batch(
             calls.append(fit_some(*lines, *given, own, room, *found))
         return int(span.stop - span.start)
 
-    run(_spans(shape, count, batch_size), work, report, count)
-    precise = np.zeros((count, m), bool)
-    moments = moments_from(outputs.moments[:, :count], shape)
-    solution = solution_from(outputs.answers[:, :count], outputs.status[:, :count], precise, shape)
+    spread(_spans(shape, count, batch_size), work, report, count)
+    precise = np.zeros((*lead, m), bool)
+    moments = moments_from(outputs.moments[:, :count], shape, lead)
+    answers, status = outputs.answers[:, :count], outputs.status[:, :count]
+    solution = solution_from(answers, status, precise, shape, lead)
     return moments, solution, np.array([sum(calls)])
 
 
@@ -111,11 +114,9 @@ class _Rows:
     """Rows (..., n, ...) of a batch of shape L, of which L broadcasts to the leading axes."""
 
     def __init__(self, table: NDArray[Any], lead: tuple[int, ...], inner: int) -> None:
-        own = table.shape[-inner:]
-        full = np.broadcast_to(table, (*lead, *own))
-        self.size = math.prod(own)
-        self.table: Table = full if len(lead) == 1 else Stacked(full, lead)
-        self.there = _there(full, len(lead), self.size)
+        self.size = math.prod(table.shape[table.ndim - inner :])
+        self.table = flattened(table, lead, inner)
+        self.there = _there(self.table, self.size)
 
     def lines(self, span: slice) -> Lines:
         """Those of a range of regressions, where they are if they lie side by side as doubles."""
@@ -127,16 +128,19 @@ class _Rows:
         return Lines(copied, 0, self.size)
 
 
-def _there(full: NDArray[Any], axes: int, size: int) -> Lines | None:
+def _there(table: Table, size: int) -> Lines | None:
     """Rows where they are; None if they do not lie side by side as doubles, evenly apart."""
-    one = full[(0,) * axes] if full.size else full
-    if full.dtype != np.float64 or not (full.flags.aligned and one.flags.c_contiguous):
+    if not isinstance(table, np.ndarray) or table.dtype != _DOUBLE or not table.size:
         return None
-    step = full.strides[0] // 8 if axes == 1 else size
-    if step < 0 or (axes > 1 and not full.flags.c_contiguous) or not full.size:
+    flags, step = table.flags, table.strides[0] // 8
+    if flags.c_contiguous and flags.aligned:
+        memory, step = table.reshape(-1), size
+    elif step >= 0 and flags.aligned and table[0].flags.c_contiguous:
+        memory = np.lib.stride_tricks.as_strided(table, ((len(table) - 1) * step + size,), (8,))
+    else:
         return None
-    length = (len(full) - 1) * step + size if axes == 1 else full.size
-    return Lines(np.lib.stride_tricks.as_strided(full, (length,), (8,), writeable=False), 0, step)
+    memory.flags.writeable = False
+    return Lines(memory, 0, step)
 
 
 def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:

@@ -9,6 +9,7 @@ for the covariance under a penalty.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,10 +154,10 @@ def factor(moments: Moments, k: int, ridge: Array, *, shortest: bool = False) ->
 
 def lowest_pivots(moments: Moments, k: int) -> Array:
     """Largest pivots that count as zero, (k, b)."""
-    about_mean = moments.sxx[range(k), range(k)]
+    about_mean = np.einsum("iib->ib", moments.sxx)
     if not moments.centered:
         return pivots.floor(about_mean, about_mean)
-    mean = np.sum(moments.means, axis=0)[:k]
+    mean = reduce(np.add, moments.means)[:k]
     return pivots.floor(about_mean, about_mean + moments.sumw * mean * mean)
 
 

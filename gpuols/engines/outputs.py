@@ -5,9 +5,11 @@ is moments[e, b] or answers[e, b], the status of its response r status[r, b].
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -117,11 +119,11 @@ class Outputs:
         return solution_from(self.answers, self.status, precise, shape)
 
 
-def moments_from(numbers: Any, shape: Shape) -> Moments:
-    """Moments, L = (B,), that kernels have written to an array (moments, B); views."""
+def moments_from(numbers: Any, shape: Shape, lead: tuple[int, ...] | None = None) -> Moments:
+    """Moments, L = (B,) or `lead`, that kernels have written to an array (moments, B); views."""
     k, m, q = shape.k, shape.m, shape.columns
     sizes = (), (), (), (q,), (q,), (q,), (k, k), (k, m), (m,)
-    nobs, sumw, sum_log_w, anchor, mean, raw, sxx, sxy, syy = _cut(numbers, sizes)
+    nobs, sumw, sum_log_w, anchor, mean, raw, sxx, sxy, syy = _cut(numbers, sizes, lead)
     return Moments(
         nobs=nobs,
         sumw=sumw,
@@ -136,11 +138,16 @@ def moments_from(numbers: Any, shape: Shape) -> Moments:
     )
 
 
-def solution_from(answers: Any, status: Any, precise: Any, shape: Shape) -> Solution:
-    """Answers, L = (B,), that kernels have written to arrays (answers, B) and (m, B); views."""
+def solution_from(
+    answers: Any, status: Any, precise: Any, shape: Shape, lead: tuple[int, ...] | None = None
+) -> Solution:
+    """Answers, L = (B,) or `lead`, that kernels have written to arrays (answers, B) and (m, B).
+
+    They are views; `precise` is L+(m,).
+    """
     p, m = shape.p, shape.m
     sizes = (p, m), (p,), (m,), (m,), (), ()
-    params, variances, ssr, error_bound, df_resid, rank = _cut(answers, sizes)
+    params, variances, ssr, error_bound, df_resid, rank = _cut(answers, sizes, lead)
     return Solution(
         params=params,
         variances=variances,
@@ -148,7 +155,7 @@ def solution_from(answers: Any, status: Any, precise: Any, shape: Shape) -> Solu
         error_bound=error_bound,
         df_resid=df_resid,
         rank=rank,
-        status=status.T,
+        status=next(_cut(status, ((m,),), lead)),
         precise=precise,
     )
 
@@ -158,11 +165,22 @@ def as_slice(places: range) -> slice:
     return slice(places.start, places.stop, places.step)
 
 
-def _cut(block: Any, sizes: Iterable[tuple[int, ...]]) -> Iterator[Any]:
-    """Pieces of a block (entries, B), one after the other, as (B, ...)."""
-    start, turned = 0, block.T
-    for size in sizes:
-        stop = start + math.prod(size)
-        piece = turned[:, start:stop] if size else turned[:, start]
-        yield piece.reshape((len(turned), *size)) if len(size) > 1 else piece
-        start = stop
+def _cut(
+    block: Any, sizes: tuple[tuple[int, ...], ...], lead: tuple[int, ...] | None
+) -> Iterator[Any]:
+    """Pieces of a block (entries, B), one after the other, as (B, ...) or of `lead`."""
+    turned = block.T if lead is None else block.T.reshape((*lead, len(block)))
+    for where, size in zip(_places(sizes), sizes, strict=True):
+        piece = turned[..., where]
+        yield piece.reshape(turned.shape[:-1] + size) if len(size) > 1 else piece
+
+
+@lru_cache
+def _places(sizes: tuple[tuple[int, ...], ...]) -> tuple[slice | int, ...]:
+    """Where pieces of these sizes lie, one after the other."""
+    ends = tuple(accumulate(map(math.prod, sizes)))
+    starts = (0, *ends[:-1])
+    return tuple(
+        slice(start, end) if size else start
+        for start, end, size in zip(starts, ends, sizes, strict=True)
+    )

@@ -195,11 +195,14 @@ def _judge(
         enough = enough & some
         rank = np.where(design_sound, free * some + design.slopes, -1)
     deficient = design.slopes < k
-    status = np.select(
-        [~finite, _spread(few, finite), _spread(deficient, finite), ~trusted],
-        [Status.NONFINITE, Status.TOO_FEW_ROWS, Status.RANK_DEFICIENT, Status.UNTRUSTED],
-        Status.OK,
-    )
+    status = np.full(finite.shape, int(Status.OK), np.int8)
+    for where, code in (  # the last one that holds
+        (~trusted, Status.UNTRUSTED),
+        (deficient, Status.RANK_DEFICIENT),
+        (few, Status.TOO_FEW_ROWS),
+        (~finite, Status.NONFINITE),
+    ):
+        np.copyto(status, int(code), where=where)
 
     variance = design.variance * design.scale**2
     given = are_given(design, singular, free)
@@ -216,7 +219,7 @@ def _judge(
         error_bound=np.where(judged, worst, np.inf),
         df_resid=np.where(enough, found.df, np.nan),
         rank=rank.astype(np.int64),
-        status=status.astype(np.int8),
+        status=status,
         precise=precise,
     )
 
@@ -236,7 +239,3 @@ def are_given(design: Design, singular: str, free: int) -> NDArray[np.bool_]:
     elif singular == "nan":
         given, first = given & ~deficient, first & ~deficient
     return np.concatenate([first, given])
-
-
-def _spread(a: NDArray[np.bool_], like: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.broadcast_to(a, like.shape)

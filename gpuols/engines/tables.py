@@ -23,6 +23,17 @@ class Table(Protocol):
 LongTable = NDArray[Any] | Columnar
 
 
+def flattened(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
+    """Array (..., inner axes...) over a batch of shape L as (B, inner axes...), not copied."""
+    own = array.shape[array.ndim - inner :]
+    full = array if array.shape == lead + own else np.broadcast_to(array, lead + own)
+    if len(lead) == 1:
+        return full
+    if full.flags.c_contiguous or not any(full.strides[: len(lead)]):
+        return full.reshape((math.prod(lead), *own))
+    return Stacked(full, lead)
+
+
 class Gathered:
     """Rows of a long table, regrouped by number: (B, n, ...).
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -32,7 +32,7 @@ def run(
     report: Callable[[int, int], object] | None = None,
     total: int = 0,
 ) -> None:
-    """Work through tasks, several at a time.
+    """Work through tasks, several at a time, BLAS held to one thread.
 
     Parameters
     ----------
@@ -50,14 +50,24 @@ def run(
     Exception
         The first that a task or `report` raised; tasks not yet started are dropped.
     """
-    stop, lock = Event(), Lock()
-    waiting = iter(tasks)
-    finished = 0
+    with _one_blas_thread():
+        spread(tasks, work, report, total)
+
+
+def spread(
+    tasks: Sequence[Task],
+    work: Callable[[Task, Workspace], int],
+    report: Callable[[int, int], object] | None = None,
+    total: int = 0,
+) -> None:
+    """Work through tasks as `run` does, where no task calls BLAS."""
+    lock, waiting = Lock(), iter(tasks)
+    finished, stopped = 0, False
 
     def consume() -> None:
-        nonlocal finished
+        nonlocal finished, stopped
         space = Workspace()
-        while not stop.is_set():
+        while not stopped:
             with lock:
                 task = next(waiting, _END)
             if task is _END:
@@ -69,23 +79,22 @@ def run(
                         finished += number
                         report(finished, total)
             except BaseException:
-                stop.set()
+                stopped = True
                 raise
 
-    workers = min(threads(), len(tasks))
-    with _one_blas_thread():
-        if workers <= 1:
-            consume()
-            return
-        with ThreadPoolExecutor(workers, thread_name_prefix="gpuols") as pool:
-            try:
-                pending = {pool.submit(consume) for _ in range(workers)}
-                while pending:
-                    done, pending = wait(pending, timeout=_PATIENCE)
-                    for future in done:
-                        future.result()
-            finally:
-                stop.set()
+    workers = min(threads(), len(tasks)) if len(tasks) > 1 else 1
+    if workers == 1:
+        consume()
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="gpuols") as pool:
+        try:
+            pending = {pool.submit(consume) for _ in range(workers)}
+            while pending:
+                done, pending = wait(pending, timeout=_PATIENCE)
+                for future in done:
+                    future.result()
+        finally:
+            stopped = True
 
 
 _END: Any = object()

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from gpuols.engines import device, exchange
 from gpuols.places import CPU, number_of, place_of
 
+_HERE = nullcontext()
+
 
 def at(place: str, kind: str = "cupy") -> AbstractContextManager[None]:
     """Make a place's device the current one of this thread; the CPU has none to make so.
@@ -26,7 +28,7 @@ def at(place: str, kind: str = "cupy") -> AbstractContextManager[None]:
         While it is entered, so it is.
     """
     if place == CPU:
-        return nullcontext()
+        return _HERE
     number = number_of(place)
     return device.on(number, exchange.stream_of(kind, number))
 

@@ -136,19 +136,19 @@ def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:
 
 
 def _factor_small(a: Array) -> Array:
-    lower = np.zeros(a.shape)
+    lower = np.zeros_like(a, order="C")
     for i, row in enumerate(a):
         rest = lower[i, : i + 1]
         rest[:] = row[: i + 1]
         for j in range(i):
             rest[j] /= lower[j, j]
             rest[j + 1 :] -= rest[j] * lower[j + 1 : i + 1, j]
-        np.sqrt(np.where(rest[i] > 0, rest[i], np.nan), out=rest[i])
+        np.sqrt(rest[i], out=rest[i])
     return _blank_failures(lower)
 
 
 def _blank_failures(lower: Array) -> Array:
-    failed = np.isnan(np.einsum("iib->ib", lower)).any(axis=0)
+    failed = ~(np.einsum("iib->ib", lower) > 0).all(axis=0)
     if failed.any():
         lower[:, :, failed] = np.nan
     return lower
@@ -187,13 +187,12 @@ def _invert_large(lower: Array) -> Array:
 
 
 def _substitute(lower: Array, c: Array) -> Array:
-    solution = np.empty(np.broadcast_shapes(c.shape, (1, 1, lower.shape[2])))
-    for i in range(len(c)):
-        rest = c[i].copy()
-        for j in range(i):
-            rest -= lower[i, j] * solution[j]
-        np.divide(rest, lower[i, i], out=solution[i])
-    return solution
+    rest = np.empty(np.broadcast_shapes(c.shape, (1, 1, lower.shape[2])))
+    rest[:] = c
+    for i, row in enumerate(rest):
+        row /= lower[i, i]
+        rest[i + 1 :] -= lower[i + 1 :, i, None] * row
+    return rest
 
 
 def _first(a: Array) -> Array:

@@ -10,7 +10,7 @@ is the same batch otherwise: tables of B regressions, of one response each.
 """
 
 import math
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Repeated, Stacked, Table
+from gpuols.engines.tables import Repeated, Table, flattened
 from gpuols.engines.verdicts import Verdicts
 from gpuols.engines.workspace import Workspace
+from gpuols.lazy import lazy
 from gpuols.missing import keeps_apart
 from gpuols.moments import Moments
 from gpuols.problems import shared
@@ -47,71 +48,102 @@ def answer(rows: Rows, job: Job) -> Answer:
     Answer
         Of the batch's shape L.
     """
-    drop, apart = job.options.missing == "drop", keeps_apart(rows, job.options)
+    apart = keeps_apart(rows, job.options)
     if apart:
         rows = rows.by_response()
-    at_once, closely = job.engine.fit_batch, job.engine.reduce_batch
-    if not drop and shared.applies(rows, job):
+    if job.options.missing != "drop" and shared.applies(rows, job):
         return shared.answer(rows, job)
-    count, size = math.prod(rows.lead), job.options.batch_size
-    kind: dict[str, Any] = {"centered": job.options.add_intercept, "drop": drop}
+    return _Batch(rows, job, _is_masked(rows, apart)).answer().reshape(rows.lead)
 
-    @cache
-    def tables() -> tuple[Table, Table, Table | None]:
-        weights = None if rows.weights is None else _flat(rows.weights, rows.lead, 1)
-        return _flat(rows.x, rows.lead, 2), _flat(rows.y, rows.lead, 2), weights
+
+class _Batch:
+    """A batch of regressions, `masked` where one design serves all."""
+
+    def __init__(self, rows: Rows, job: Job, masked: bool) -> None:
+        self.rows, self.masked, self.count = rows, masked, math.prod(rows.lead)
+        ridge = None if job.ridge is None else job.ridge.reshape(self.count)
+        self.job = Job(job.engine, job.options, ridge)
+        self.kind: dict[str, Any] = {
+            "centered": job.options.add_intercept,
+            "drop": job.options.missing == "drop",
+        }
+
+    def answer(self) -> Answer:
+        """Moments and answers of all, L = (B,) or that of the rows."""
+        first = None if self.job.engine.fit_batch is None else self.fit
+        shape = self.count, self.rows.k, self.rows.m
+        return answer_each(self.job, shape, self.tasks, first)
+
+    @lazy
+    def tables(self) -> tuple[Table, Table, Table | None]:
+        """X (B, n, k), y (B, n, m) and weights (B, n)."""
+        rows = self.rows
+        weights = None if rows.weights is None else flattened(rows.weights, rows.lead, 1)
+        return flattened(rows.x, rows.lead, 2), flattened(rows.y, rows.lead, 2), weights
 
     def tasks(
+        self,
         places: NDArray[np.int64] | None = None,
         fitted: Looks = (),
         asked: Verdicts | None = None,
     ) -> list[Task]:
-        if places is None and _is_masked(rows, apart):
-            spans = plan.masked_chunks(count, n=rows.n, k=rows.k, batch_size=size)
-            return [(span, partial(reduce_masked, span)) for span in spans]
-        if places is not None and closely is not None:
-            return [(slice(0, len(places)), partial(reduce_at_once, places, fitted, asked))]
-        number = count if places is None else len(places)
+        """How the rows are read; as `pipeline.Tasks`."""
+        rows, size = self.rows, self.job.options.batch_size
+        if places is None and self.masked:
+            spans = plan.masked_chunks(self.count, n=rows.n, k=rows.k, batch_size=size)
+            return [(span, partial(self.reduce_masked, span)) for span in spans]
+        if places is not None and self.job.engine.reduce_batch is not None:
+            every = slice(0, len(places))
+            return [(every, partial(self.reduce_at_once, places, fitted, asked))]
+        number = self.count if places is None else len(places)
         spans = plan.reading(number, n=rows.n, columns=rows.k + rows.m, batch_size=size)
         if places is None:
-            return [(span, partial(reduce_rows, span, False, ())) for span in spans]
+            return [(span, partial(self.reduce_rows, span, False, ())) for span in spans]
         return [
-            (span, partial(reduce_rows, places[span], True, [look[span] for look in fitted]))
+            (span, partial(self.reduce_rows, places[span], True, [look[span] for look in fitted]))
             for span in spans
         ]
 
-    def reduce_masked(span: slice, space: Workspace) -> Moments:
-        design, (_, y, weights) = rows.x.reshape(rows.n, rows.k), tables()
-        y = Repeated(rows.y, count) if rows.y.ndim == 2 else y
-        return job.engine.moments_masked(design, y, weights, span, **kind, space=space)
+    def reduce_masked(self, span: slice, space: Workspace) -> Moments:
+        """Moments of some responses on one design."""
+        rows, (_, y, weights) = self.rows, self.tables
+        design = rows.x.reshape(rows.n, rows.k)
+        y = Repeated(rows.y, self.count) if rows.y.ndim == 2 else y
+        return self.job.engine.moments_masked(design, y, weights, span, **self.kind, space=space)
 
-    def reduce_rows(which: Any, precise: bool, fitted: Looks, space: Workspace) -> Moments:
-        return job.engine.moments_batch(
-            *tables(), which, **kind, precise=precise, fitted=fitted, space=space
+    def reduce_rows(self, which: Any, precise: bool, fitted: Looks, space: Workspace) -> Moments:
+        """Moments of some regressions."""
+        return self.job.engine.moments_batch(
+            *self.tables, which, **self.kind, precise=precise, fitted=fitted, space=space
         )
 
     def reduce_at_once(
-        which: NDArray[np.int64], fitted: Looks, asked: Verdicts | None, _: Workspace
+        self, which: NDArray[np.int64], fitted: Looks, asked: Verdicts | None, _: Workspace
     ) -> Moments:
+        """Moments in double-double, by an engine that sums many regressions at once."""
+        closely, rows = self.job.engine.reduce_batch, self.rows
         assert closely is not None
-        tables = rows.x, rows.y, rows.weights
-        settings = {"fitted": fitted, "asked": asked, "batch_size": size, **kind}
+        tables, size = (rows.x, rows.y, rows.weights), self.job.options.batch_size
+        settings = {"fitted": fitted, "asked": asked, "batch_size": size, **self.kind}
         return closely(tables, rows.lead, which, **settings)
 
-    def fit_all(report: plan.Report | None) -> tuple[Moments, Solution, Any]:
+    def fit(self, report: plan.Report | None) -> tuple[Moments, Solution, Any]:
+        """Moments and answers at once, and how many of all call for a closer look."""
+        at_once, rows, options = self.job.engine.fit_batch, self.rows, self.job.options
         assert at_once is not None
-        penalties = np.zeros(count) if ridge is None else ridge
-        settings = {"tol": job.options.tol, "batch_size": size, "report": report, **kind}
-        settings["masked"] = _is_masked(rows, apart)
         moments, solution, calls = at_once(
-            rows.x, rows.y, rows.weights, rows.lead, penalties, **settings
+            rows.x,
+            rows.y,
+            rows.weights,
+            rows.lead,
+            np.zeros(self.count) if self.job.ridge is None else self.job.ridge,
+            tol=options.tol,
+            batch_size=options.batch_size,
+            report=report,
+            masked=self.masked,
+            **self.kind,
         )
         return moments, solution, calls
-
-    ridge = None if job.ridge is None else job.ridge.reshape(count)
-    first = None if at_once is None else fit_all
-    flat = answer_each(Job(job.engine, job.options, ridge), (count, rows.k, rows.m), tasks, first)
-    return flat.reshape(rows.lead)
 
 
 def load(rows: Rows, drop: bool) -> plan.Load:
@@ -131,13 +163,3 @@ def _is_masked(rows: Rows, apart: bool) -> bool:
     if rows.x.ndim == 2:
         return rows.lead != ()
     return not apart and math.prod(rows.x.shape[:-2]) == 1 and math.prod(rows.lead) > 1
-
-
-def _flat(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
-    """Array (lead..., inner axes...) as (B, inner axes...), without a copy of the whole."""
-    full = np.broadcast_to(array, (*lead, *array.shape[array.ndim - inner :]))
-    if len(lead) == 1:
-        return full
-    if not lead:
-        return full[None]
-    return Stacked(full, lead)

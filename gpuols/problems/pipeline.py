@@ -6,7 +6,7 @@ at the cost of ten. Where that still leaves doubt, their residuals are summed by
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from operator import getitem
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from gpuols.moments import Moments
 from gpuols.options import Options
 from gpuols.places import place_of
 from gpuols.problems.looks import hidden, look_again, rejected
+from gpuols.records import changed
 from gpuols.refined import Refined
 
 Array = NDArray[np.float64]
@@ -52,7 +53,7 @@ class Job:
 
     def of(self, places: NDArray[np.int64]) -> "Job":
         """The same for some of the regressions."""
-        return replace(self, ridge=None if self.ridge is None else self.ridge[places])
+        return changed(self, ridge=None if self.ridge is None else self.ridge[places])
 
     def solve(
         self, moments: Moments, ridge: Array, design: Any = None, looks: Looks = ()
@@ -88,7 +89,7 @@ class Answer:
     def reshape(self, lead: tuple[int, ...]) -> "Answer":
         """The same with another shape of the batch."""
         solution = self.solution and self.solution.reshape(lead)
-        return replace(self, moments=self.moments.reshape(lead), solution=solution)
+        return changed(self, moments=self.moments.reshape(lead), solution=solution)
 
 
 class Tasks(Protocol):
@@ -131,12 +132,12 @@ def answer_each(
         How their rows are read.
     first : callable, optional
         What answers all of them in double at once: moments, answers, and how many of the
-        regressions call for a closer look.
+        regressions call for a closer look; L has `count` regressions in all.
 
     Returns
     -------
     Answer
-        L = (count,).
+        L = (count,), or that of what `first` gave.
     """
     count = shape[0]
     report = plan.reporter(job.options.progress)
@@ -157,6 +158,7 @@ def answer_each(
     number = int(calls[0])
     if job.options.solver == "cholesky" or not number:
         return plainly(solution)
+    moments, solution = moments.reshape((count,)), solution.reshape((count,))
     wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
     places = to_host(np.flatnonzero(wanted))
     if not len(places):

@@ -11,6 +11,7 @@ it; the products of the columns of X, (0, 0), (1, 0), (1, 1) ...; of each respon
 the columns of X and with itself.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ PIECE = 2048  # rows that eight chains add up
 _TABLE = 3072  # numbers of a table whose products are formed together
 
 
+@cache
 def places_of(k: int, m: int) -> NDArray[np.int64]:
     """Where what is found goes: of eight neighbours the first one's place, then rows of lanes.
 
