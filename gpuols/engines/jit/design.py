@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.bounds import gamma_of, in_range, is_finite, larger, quotient
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, portable
 from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, load, store
 from gpuols.engines.jit.linear import diagonals, factor, finish, halve, invert, packed, quadratic
-from gpuols.numerics.pivots import DIGITS_OF_X, TOLERANCE
+from gpuols.numerics.pivots import DIGITS_OF_X, NEAR, TOLERANCE
 
 Array = NDArray[Any]
-
-_NEAR = 4.0  # times a threshold of rank
 
 
 class Room(NamedTuple):
@@ -64,7 +62,7 @@ class Design(NamedTuple):
     distinct: Mask
 
 
-@compiled
+@portable
 def room_for(k: int) -> Room:
     """Room for designs of k columns."""
     half = k * (k + 1) // 2
@@ -97,6 +95,7 @@ def examine(v: Array, k: int, m: int, centered: bool, ridge: Array, room: Room) 
         v,
         first,
         k,
+        penalty,
         any_penalty,
         scale,
         room.inverse,
@@ -120,7 +119,7 @@ def examine(v: Array, k: int, m: int, centered: bool, ridge: Array, room: Room) 
         mean = load(v, 3 + j) + step
         about_zero = about_mean + free * weight * mean * mean
         lowest = larger(TOLERANCE * TOLERANCE * about_mean, DIGITS_OF_X * DIGITS_OF_X * about_zero)
-        distinct = distinct & (penalised | (1.0 / (spread * square) > _NEAR * lowest))
+        distinct = distinct & (penalised | (1.0 / (spread * square) > NEAR * lowest))
     rows = load(v, 0) - free
     df = rows - float(k) + freed
     df = choose(penalised & (rows > 0.0) & (df <= 0.0), every(np.nan), df)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, portable
 from gpuols.engines.jit.products import NARROW, entries, fetch, narrow, shift, tile
 
 Array = NDArray[np.float64]
@@ -26,15 +26,16 @@ _TABLE = 8192  # numbers of a table whose products are formed together
 
 def order_of(k: int, m: int) -> NDArray[np.int64]:
     """Where `narrow` or `multiply` leaves the sums of the columns, then their products."""
-    q, pitch = k + m, pitch_of(k, m)
-    wanted: list[tuple[int, ...]] = [(c,) for c in range(q)]
-    wanted += [(c, i) for c in range(k) for i in range(c + 1)]
-    wanted += [(r, i) for r in range(k, q) for i in (*range(k), r)]
-    if is_narrow(k, m):
-        listed = entries(k)
-        return np.array([listed.index(entry) for entry in wanted], np.int64)
-    ends = ((1 + entry[0], 1 + entry[1] if entry[1:] else 0) for entry in wanted)
-    return np.array([row * pitch + column for row, column in ends], np.int64)
+    columns = np.arange(k + m)
+    left, right = np.tril_indices(k)
+    left = np.concatenate([columns, left, np.repeat(columns[k:], k + 1)])
+    own = np.column_stack([np.tile(columns[:k], (m, 1)), columns[k:]]).reshape(-1)
+    right = np.concatenate([np.full(k + m, -1), right, own])  # -1: sums of a column
+    if not is_narrow(k, m):
+        return np.asarray((left + 1) * pitch_of(k, m) + right + 1, np.int64)
+    listed = entries(k)
+    pairs = zip(left.tolist(), right.tolist(), strict=True)
+    return np.array([listed.index((i, j) if j >= 0 else (i,)) for i, j in pairs], np.int64)
 
 
 def stack_for(n: int, k: int, m: int) -> Array:
@@ -44,19 +45,19 @@ def stack_for(n: int, k: int, m: int) -> Array:
     return np.zeros((pieces.bit_length() + 1, size))
 
 
-@compiled
+@portable
 def is_narrow(k: int, m: int) -> bool:
     """Whether `narrow` sums the rows."""
     return m == 1 and k <= NARROW
 
 
-@compiled
+@portable
 def pitch_of(k: int, m: int) -> int:
     """Numbers of a row of a table: 1, the columns, and zeros."""
     return (1 + k + m + 7) // 8 * 8
 
 
-@compiled
+@portable
 def rows_of(k: int, m: int) -> int:
     """Rows of a piece."""
     if is_narrow(k, m):

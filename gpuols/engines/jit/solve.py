@@ -6,13 +6,14 @@ means, in about 106 bits.
 Source: Ogita, Rump & Oishi (2005), Accurate sum and dot product, for the compensated intercept.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.bounds import in_range, is_finite, larger, relative
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, kept
 from gpuols.engines.jit.design import Design, Room, examine
 from gpuols.engines.jit.lanes import Lanes, choose, every, fma, load, root, store
 from gpuols.engines.jit.linear import finish, halve, packed
@@ -161,34 +162,40 @@ def deliver_moments(v: Array, k: int, m: int, out: Array) -> None:
         store(out, first + k * q + r, load(v, first + product_of(k + r, k, k)))
 
 
-@compiled
-def solve(
-    v: Array,
-    k: int,
-    m: int,
-    centered: bool,
-    ridge: Array,
-    tol: float,
-    room: Room,
-    moments: Array,
-    answers: Array,
-    status: Array,
-) -> Array:
-    """Moments and answers of eight regressions, given their sums about their anchors, changed.
+def _solve(fingerprint: int) -> Callable[..., Array]:
+    def solve(
+        v: Array,
+        k: int,
+        m: int,
+        centered: bool,
+        ridge: Array,
+        tol: float,
+        room: Room,
+        moments: Array,
+        answers: Array,
+        status: Array,
+    ) -> Array:
+        """Moments and answers of eight regressions, given their sums about their anchors, changed.
 
-    `ridge` (8,) are the penalties; `moments` (entries, 8), `answers` (entries, 8) and `status`
-    (m, 8) are those of `gpuols.engines.outputs`. Gives whether each calls for a closer look, (8,).
-    """
-    centre(v, k, m, centered)
-    design = examine(v, k, m, centered, ridge, room)
-    store(room.flags, 2, every(0.0))
-    for r in range(m):
-        code = answer(v, k, m, centered, r, tol, design, room, answers)
-        store(room.flags, 0, code)
-        for lane in range(8):
-            status[r, lane] = np.int8(room.flags[0, lane])
-        store(room.flags, 2, choose(code == _OK, load(room.flags, 2), every(1.0)))
-    deliver_design(k, m, centered, design, room, answers)
-    deliver_moments(v, k, m, moments)
-    calls: Array = room.flags[2]
-    return calls
+        `ridge` (8,) are the penalties; `moments` (entries, 8), `answers` (entries, 8) and `status`
+        (m, 8) are those of `gpuols.engines.outputs`. Gives whether each calls for a closer look,
+        (8,).
+        """
+        centre(v, k, m, centered)
+        design = examine(v, k, m, centered, ridge, room)
+        store(room.flags, 2, every(0.0 * fingerprint))
+        for r in range(m):
+            code = answer(v, k, m, centered, r, tol, design, room, answers)
+            store(room.flags, 0, code)
+            for lane in range(8):
+                status[r, lane] = np.int8(room.flags[0, lane])
+            store(room.flags, 2, choose(code == _OK, load(room.flags, 2), every(1.0)))
+        deliver_design(k, m, centered, design, room, answers)
+        deliver_moments(v, k, m, moments)
+        calls: Array = room.flags[2]
+        return calls
+
+    return solve
+
+
+solve = kept(_solve)
