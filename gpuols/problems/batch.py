@@ -50,7 +50,8 @@ def answer(rows: Rows, job: Job) -> Answer:
     drop, apart = job.options.missing == "drop", keeps_apart(rows, job.options)
     if apart:
         rows = rows.by_response()
-    at_once, closely = job.engine.fit_batch, job.engine.reduce_batch
+    at_once = job.engine.fit_batch if rows.k + rows.m <= job.engine.WIDEST else None
+    closely = job.engine.reduce_batch
     if not drop and shared.applies(rows, job):
         return shared.answer(rows, job)
     count, size = math.prod(rows.lead), job.options.batch_size
