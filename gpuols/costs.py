@@ -2,8 +2,8 @@
 
 What is measured is kept in memory, and on disk where the system keeps what programs can make
 again: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches`, or `%LOCALAPPDATA%`. Where that can't be
-read it is measured again, which takes about a second. A fit that the CPU would end in no time does
-not even look for a device, and CuPy is imported only where there is a driver.
+read it is measured again, which takes about a second where all is compiled. What the CPU would end
+in no time does not even look for a device, and CuPy is imported only where there is a driver.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from gpuols import plan
-from gpuols.engines import cpu, device, ring
+from gpuols.engines import choose, device, ring
 from gpuols.engines.cuda import Cuda
 from gpuols.errors import DeviceError
 from gpuols.options import Options, threads
@@ -95,7 +95,7 @@ def forget() -> None:
 
 def _key(number: int) -> str:
     """What rates hold for: a folder may be that of many machines."""
-    machine = f"{platform.node()}, {threads()} threads"
+    machine = f"{platform.node()}, {threads()} threads, {choose('cpu').NAME}"
     return f"{machine}, {device.find(number).name}, gpuols {__version__}"
 
 
@@ -149,7 +149,7 @@ def _write(rates: dict[str, Rates]) -> None:
 
 def _measure(number: int) -> Rates:
     """Time fits on the CPU and on a device."""
-    engine = Cuda(number)
+    cpu, engine = choose("cpu"), Cuda(number)
     narrow = _data(_COUNTS["send"], *_NARROW)
     few = narrow[0][: _COUNTS["read"]], narrow[1][: _COUNTS["read"]]
     wide = _data(_COUNTS["multiply"], *_WIDE)

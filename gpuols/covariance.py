@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines import choose
+from gpuols.engines import cpu
 from gpuols.moments import Moments
 from gpuols.refined import Refined
 
@@ -14,7 +14,6 @@ Array = NDArray[np.float64]
 
 
 def unscaled(
-    engine: str,
     singular: str,
     moments: Moments,
     refined: Refined | None,
@@ -24,13 +23,14 @@ def unscaled(
 ) -> Array:
     """Covariance of combinations of the coefficients divided by the residual variance.
 
+    Whatever engine fitted, the NumPy engine solves again.
+
     Parameters
     ----------
-    engine, singular : str
-        What fitted the regressions, and what redundant columns got. The moments are on the host:
-        where another engine than the CPU's fitted, the CPU's solves again.
+    singular : str
+        What redundant columns got.
     moments : Moments
-        Of a batch of shape L.
+        Of a batch of shape L, on the host.
     refined : Refined or None
         Those of them that are known in double-double.
     ridge : L
@@ -51,14 +51,12 @@ def unscaled(
     raised = None if exponent is None else exponent.reshape(ridge.size, r)
     found = np.empty((count, r, r))
 
-    chosen = choose(engine.partition("+")[0] if engine.startswith("cpu") else "cpu")
-
     def fill(places: NDArray[np.int64], part: Moments) -> None:
         size = max(part.k, r)
         spans = plan.solving(len(places), k=size, m=1, batch_size=None, precise=part.precise)
         for span in spans:
             own = places[span]
-            found[own] = chosen.unscaled_covariance(
+            found[own] = cpu.unscaled_covariance(
                 part[span],
                 penalties[own],
                 weights,

@@ -72,13 +72,15 @@ def fit(
     device : str
         "auto": where the data is; data in host memory is fitted on the CPU, or on the first CUDA
         device where the time for copies and work, by rates measured there once, is expected to be
-        clearly less. "cpu", "cpu:numpy"; "cpu:numba": batches by compiled code, where Numba is
-        installed, the rest as "cpu"; "cuda", "cuda:1": data in host memory is copied over, and
-        the results are copied back; "cuda:all": the same with every device that CUDA shows, a
-        share each, while data on a device is fitted there. What the error bound rejects is summed
-        again where it was, and solved there but beyond 64 columns and for responses on one design.
-        `Result.engine` says what ran: "cuda:0+cpu:numpy" where the CPU solved, or summed, a part.
-        An engine that can't be had raises, saying why.
+        clearly less. "cpu": by compiled code where Numba is installed, else by NumPy;
+        "cpu:numba", "cpu:numpy": one of them. Code is compiled by the first fit of a kind, for
+        some seconds, and kept on disk: `gpuols.precompile` does that ahead. "cuda", "cuda:1": data
+        in host memory is copied over, and the results are copied back; "cuda:all": the same with
+        every device that CUDA shows, a share each, while data on a device is fitted there. What
+        the error bound rejects is summed again on its device, and solved there but beyond 64
+        columns and for responses on one design. `Result.engine` says what ran: "cuda:0+cpu:numpy"
+        or "cpu:numba+cpu:numpy" where NumPy summed or solved a part, as it does where columns and
+        responses are more than 128. An engine that can't be had raises, saying why.
     batch_size : int, optional
         Regressions worked on together, instead of what a memory budget of 256 MiB allows.
     progress : bool or callable
@@ -110,7 +112,7 @@ def fit(
     >>> y = np.array([[1.0, 3.0, 5.0, 8.0], [0.0, 1.0, 4.0, 7.0]])
     >>> result = gpuols.fit(X, y, add_intercept=True)
     >>> result
-    Result(2 regressions: 2 OK; p=2, engine='cpu:numpy')
+    Result(2 regressions: 2 OK; p=2, engine='cpu:...')
     >>> result.params.round(3)
     array([[ 0.8  ,  2.3  ],
            [-0.2  ,  1.829]])

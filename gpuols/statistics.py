@@ -197,5 +197,5 @@ class Statistics(Holding):
     def _covariance(self, weights: Array, exponent: Array | None = None) -> Array:
         """Covariance of combinations (r,p) of the coefficients divided by `scale`; L+(r,r)."""
         fitted = self._moments, self._refined, self._ridge
-        found = covariance.unscaled(self.engine, self.singular, *fitted, weights, exponent)
+        found = covariance.unscaled(self.singular, *fitted, weights, exponent)
         return covariance.without(found, np.isnan(self._solution.variances), weights)

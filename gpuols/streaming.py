@@ -167,4 +167,4 @@ def fit_moments(
     job.engine.check_moments()
     named = replace(moments, terms=read_names(names, moments.terms, moments.k))
     solution = answer_moments(job, moments, plan.reporter(progress))
-    return wrap(Answer(named, solution), job, NUMPY)
+    return wrap(Answer(named, solution, helped=True), job, NUMPY)

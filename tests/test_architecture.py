@@ -65,7 +65,7 @@ FLOORS = {
     "covariance": 5,
     "info": 6,
     "picture": 6,
-    "precompile": 6,
+    "precompile": 11,
     "prediction": 6,
     "statistics": 7,
     "holding": 6,

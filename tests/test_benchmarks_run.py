@@ -85,8 +85,8 @@ def short(monkeypatch):
 
 def test_a_whole_run(tmp_path, monkeypatch, capsys, short):
     out, picture = tmp_path / "found.json", tmp_path / "found.png"
-    words = ["--quick", "--cases", "W2,W7", "--peers", "numpy,scipy", "--rounds", "2"]
-    files = ["--out", str(out), "--plot", str(picture), "--commit", "abc"]
+    words = ["--device", "cpu:numpy", "--quick", "--cases", "W2,W7", "--peers", "numpy,scipy"]
+    files = ["--rounds", "2", "--out", str(out), "--plot", str(picture), "--commit", "abc"]
     assert ask(monkeypatch, *words, *files) == 0
     found = json.loads(out.read_text())
     assert found["commit"] == "abc"
@@ -215,7 +215,7 @@ def test_the_parts_that_are_timed_exist():
 @pytest.mark.parametrize("letter", ["W1", "W5", "W7", "W9", "W10"])
 def test_shift_and_bound_are_parts_of_the_time(letter):
     case = SMALL[letter]
-    data, (own, *_) = case.make(), rivals.ours("cpu", case)
+    data, (own, *_) = case.make(), rivals.ours("cpu:numpy", case)
     found = shares.measure(lambda: own.run(data))
     assert min(found.values()) > 0
     assert sum(found.values()) < 1

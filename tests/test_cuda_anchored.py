@@ -127,7 +127,7 @@ def test_columns_that_are_opposite_in_a_lane():
         X = np.stack([one, step * ticks - one], -1)[None]
         for solver in ("auto", "accurate"):
             found, expected = (
-                gpuols.fit(X, y, solver=solver, device=name) for name in ("cuda", "cpu")
+                gpuols.fit(X, y, solver=solver, device=name) for name in ("cuda", "cpu:numpy")
             )
             assert disagreements(found, expected) == []
 
@@ -139,7 +139,7 @@ def test_what_is_seen_beyond_the_last_digits_is_in_doubt(closeness, tried):
     x, y = rng.normal(size=(1, 70, 2)), rng.normal(size=(1, 70))
     x[0, :, 1] = x[0, :, 0] + closeness * x[0, :, 1]
     options = {"add_intercept": True, "solver": "accurate"}
-    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu:numpy"))
     assert tried == [(1, True), (1, False)]
     assert_close(found, expected, np.array([False]))
     assert found.status.tolist() == [Status.OK]
@@ -150,7 +150,7 @@ def test_a_pivot_near_the_floor_is_in_doubt(tried):
     x = np.round(2.0**50 / 1.2) + np.where(np.arange(40) % 3, 1.0, -1.0)[None, :, None]
     y = np.random.default_rng(0).normal(size=(1, 40))
     options = {"add_intercept": True, "solver": "accurate"}
-    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu:numpy"))
     assert tried == [(1, True), (1, False)]
     assert_close(found, expected, np.array([False]))
     assert found.status.tolist() == [Status.OK]
@@ -162,7 +162,7 @@ def test_designs_without_responses_have_the_bits_of_the_cpu(singular, tried):
     x, y = np.random.default_rng(0).normal(3.0, 1.0, (3, 40, 3)), np.zeros((3, 40, 0))
     x[:, :, 2] = 2.0 * x[:, :, 0]
     options = {"solver": "accurate", "singular": singular}
-    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu:numpy"))
     np.testing.assert_array_equal(found.normalized_cov, expected.normalized_cov)
     assert tried == [(3, False)]
 
@@ -176,7 +176,7 @@ ODD = np.arange(12) % 2 == 1
 def test_those_in_doubt_alone_are_summed_again(solver, there, tried, monkeypatch):
     x, y = regressions()
     options = {"add_intercept": True, "solver": solver, "tol": 1e-10 if solver == "auto" else 1e-9}
-    expected = gpuols.fit(x, y, device="cpu", **options)
+    expected = gpuols.fit(x, y, device="cpu:numpy", **options)
     given = [upload(x), upload(y)] if there else [x, y]
     found = gpuols.fit(*given, device="cuda", **options)
     closely = np.flatnonzero(expected.solved_precisely | (solver == "accurate"))
@@ -193,7 +193,7 @@ def test_groups_in_doubt_alone_are_summed_again(tried):
     given = x.reshape(-1, 4), y.reshape(-1), keys
     options = {"add_intercept": True, "solver": "accurate"}
     found, expected = (
-        gpuols.fit_groups(*given, device=name, **options) for name in ("cuda", "cpu")
+        gpuols.fit_groups(*given, device=name, **options) for name in ("cuda", "cpu:numpy")
     )
     assert tried == [(12, True), (6, False)]
     assert_close(found, expected, ~ODD)
@@ -221,7 +221,9 @@ def test_without_rows_to_spare_nothing_is_sure(ridge, tried):
     for n in (4, 5, 6, 7):
         x, y = (a[::2] for a in regressions(n))
         options = {"add_intercept": True, "solver": "accurate", "ridge": ridge}
-        found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+        found, expected = (
+            gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu:numpy")
+        )
         assert (len(tried) == 2) == (n < 6), (n, tried)
         assert_close(found, expected, np.full(6, n > 5))
         tried.clear()
@@ -232,7 +234,7 @@ def test_several_responses_stand_together(tried):
     x, y = regressions()
     y = np.stack([y, y, np.random.default_rng(1).normal(size=y.shape)], axis=-1)
     options = {"add_intercept": True, "solver": "accurate"}
-    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu"))
+    found, expected = (gpuols.fit(x, y, device=name, **options) for name in ("cuda", "cpu:numpy"))
     assert tried == [(12, True), (6, False)]
     assert (found.status[:, 2] == Status.OK).sum() == 10
     for name in NUMBERS:
@@ -256,7 +258,7 @@ def test_cases_are_answered_as_by_the_cpu(case):
     X, y, weights = case.data()
     options = {**case.options, "solver": "accurate"}
     found, expected = (
-        gpuols.fit(X, y, weights=weights, device=name, **options) for name in ("cuda", "cpu")
+        gpuols.fit(X, y, weights=weights, device=name, **options) for name in ("cuda", "cpu:numpy")
     )
     assert disagreements(found, expected) == []
 

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,8 +128,8 @@ def test_the_result_says_what_was_chosen(measured):
     measured.rates = SLOW
     costs.forget()
     costs._file().unlink()
-    assert gpuols.fit(X, y).engine == "cpu:numpy"
-    assert gpuols.fit_groups(*table).engine == "cpu:numpy"
+    assert gpuols.fit(X, y).engine.startswith("cpu:num")
+    assert gpuols.fit_groups(*table).engine.startswith("cpu:num")
     assert gpuols.fit(X, y, device="cuda").engine == "cuda:0"
 
 
@@ -141,8 +142,8 @@ def test_moments_are_reduced_where_that_is_sooner(on, measured):
 
 def test_what_a_device_does_not_solve_stays_on_the_cpu(measured):
     X, y = data()
-    assert gpuols.fit(X, y, solver="accurate").engine == "cpu:numpy"
-    assert gpuols.fit(X, y, device="cpu").engine == "cpu:numpy"
+    assert gpuols.fit(X, y, solver="accurate").engine.startswith("cpu:num")
+    assert gpuols.fit(X, y, device="cpu:numpy").engine == "cpu:numpy"
     assert measured.calls == []
 
 
@@ -158,7 +159,7 @@ def test_small_fits_do_not_look_for_a_device(monkeypatch):
 
     monkeypatch.setattr(device, "why_not", look)
     monkeypatch.setattr(costs, "_has_driver", lambda: True)
-    assert gpuols.fit(*data()).engine == "cpu:numpy"
+    assert gpuols.fit(*data()).engine.startswith("cpu:num")
     with pytest.raises(AssertionError, match="looks for"):
         costs.device_for(LARGE)
 
@@ -219,13 +220,15 @@ def test_rates_are_measured_once(measured):
     assert measured.calls == [0]
 
 
-@pytest.mark.parametrize("change", ["name", "threads"])
+@pytest.mark.parametrize("change", ["name", "threads", "engine"])
 def test_rates_of_another_machine_are_others(on, measured, monkeypatch, change):
     costs.rates_of(0)
     before = json.loads(costs._file().read_text())
     if change == "name":
         on.name = "NVIDIA Another"
         device.forget()
+    elif change == "engine":
+        monkeypatch.setattr(costs, "choose", lambda name: SimpleNamespace(NAME="cpu:another"))
     else:
         monkeypatch.setenv("GPUOLS_NUM_THREADS", "7")
     costs.rates_of(0)

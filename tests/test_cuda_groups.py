@@ -47,7 +47,7 @@ GROUPED = [case for case in CASES if as_groups(case) is not None]
 )
 def test_every_case_in_groups_is_answered_as_by_the_cpu(case, there):
     X, y, weights, keys = as_groups(case)
-    expected = gpuols.fit_groups(X, y, keys, weights=weights, device="cpu", **case.options)
+    expected = gpuols.fit_groups(X, y, keys, weights=weights, device="cpu:numpy", **case.options)
     if there:
         X, y, weights = (upload(array) for array in (X, y, weights))
     found = gpuols.fit_groups(X, y, keys, weights=weights, device="cuda", **case.options)
@@ -75,7 +75,7 @@ def ragged(k, m=None, sizes=SIZES, seed=0):
 def test_groups_of_any_size(k, weighted, there):
     X, y, keys, weights = ragged(k)
     options = {"add_intercept": True, "weights": weights if weighted else None}
-    expected = gpuols.fit_groups(X, y, keys, device="cpu", **options)
+    expected = gpuols.fit_groups(X, y, keys, device="cpu:numpy", **options)
     if there:
         options["weights"] = upload(options["weights"])
         X, y = upload(X), upload(y)
@@ -93,7 +93,7 @@ def test_missing_values_and_several_responses(m, missing, weighted):
     X[::97, 1], y[::89, 0] = np.nan, np.nan
     options = {"missing": missing, "weights": weights if weighted else None, "ridge": 0.5}
     for given in ((X, y), (X[:, ::-1], y), (X.astype(np.float32), y.astype(np.float32))):
-        expected = gpuols.fit_groups(*given, keys, device="cpu", **options)
+        expected = gpuols.fit_groups(*given, keys, device="cpu:numpy", **options)
         assert (
             disagreements(gpuols.fit_groups(*given, keys, device="cuda", **options), expected) == []
         )
@@ -266,7 +266,7 @@ def test_frames_are_fitted_there(formula):
     frame = pd.DataFrame({"x0": X[:, 0], "x1": X[:, 1], "y": y, "g": keys, "w": weights})
     found, expected = (
         gpuols.fit_frame(frame, formula, by="g", weights="w", device=name)
-        for name in ("cuda", "cpu")
+        for name in ("cuda", "cpu:numpy")
     )
     assert found.engine == "cuda:0"
     assert disagreements(found, expected) == []
@@ -304,6 +304,6 @@ def test_no_responses_that_are_apart(solver):
     X, Y = np.ones((4, 2)), np.ones((4, 0))
     found, expected = (
         gpuols.fit_groups(X, Y, [0, 0, 1, 1], missing="drop", solver=solver, device=name)
-        for name in ("cuda", "cpu")
+        for name in ("cuda", "cpu:numpy")
     )
     assert found.params.shape == expected.params.shape == (2, 2, 0)

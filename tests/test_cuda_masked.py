@@ -41,7 +41,7 @@ def weigh(y, seed=0):
 def fit_both(X, y, weights=None, **options):
     """Fit one design (n, k) with responses (m, n), on the device and on the CPU."""
     given = X[None], y
-    expected = gpuols.fit(*given, weights=weights, device="cpu", **options)
+    expected = gpuols.fit(*given, weights=weights, device="cpu:numpy", **options)
     return gpuols.fit(*given, weights=weights, device="cuda", **options), expected
 
 
@@ -289,7 +289,7 @@ def test_neither_place_nor_memory_order_matter(variant, real):
 def test_responses_as_columns_with_one_vector_of_weights():
     X, y = draw(50, 3, 20)
     weights = weigh(y)[0].astype(np.float32)
-    expected = gpuols.fit(X, y.T, weights=weights, device="cpu", **DROP)
+    expected = gpuols.fit(X, y.T, weights=weights, device="cpu:numpy", **DROP)
     found = gpuols.fit(X, y.T, weights=weights, device="cuda", **DROP)
     assert disagreements(found, expected) == []
     there = [upload(array) for array in (X, np.ascontiguousarray(y.T), weights)]
@@ -304,7 +304,7 @@ def test_vectors_of_weights_over_several_axes():
     X, y = draw(30, 3, 1, 0.0)
     weights = np.random.default_rng(0).uniform(0.5, 2.0, (2, 1, 5, 30))
     for given in ((X, y[0]), (X[None, None], np.broadcast_to(y, (3, 5, 30)))):
-        expected = gpuols.fit(*given, weights=weights, device="cpu", **DROP)
+        expected = gpuols.fit(*given, weights=weights, device="cpu:numpy", **DROP)
         found = gpuols.fit(*given, weights=weights, device="cuda", **DROP)
         assert disagreements(found, expected) == []
 
@@ -349,7 +349,7 @@ def test_what_all_have_in_common_goes_over_once_for_a_second_look(pretended):
 def test_an_infinite_response_is_no_anchor():
     X, y = np.random.default_rng(0).normal(size=(1, 2, 2)), np.array([[np.inf, np.nan], [1.0, 2.0]])
     options = {"add_intercept": True, "missing": "drop"}
-    found, expected = (gpuols.fit(X, y, device=name, **options) for name in ("cuda", "cpu"))
+    found, expected = (gpuols.fit(X, y, device=name, **options) for name in ("cuda", "cpu:numpy"))
     for name in ("status", "rank", "df_resid"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 

@@ -71,7 +71,7 @@ def test_cases_have_the_answers_of_the_cpu(case):
     X, y, weights = case.data()
     found, expected = (
         gpuols.fit(X, y, weights=weights, device=name, **{**case.options, "solver": "accurate"})
-        for name in ("cuda", "cpu")
+        for name in ("cuda", "cpu:numpy")
     )
     for name in ("params", "bse", "ssr", "error_bound", "df_resid", "status", "rank"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
@@ -143,7 +143,7 @@ def test_what_is_left_to_the_cpu_is_told_and_answered_there():
     for policy in POLICIES:
         found, expected = (
             gpuols.fit(x, y, add_intercept=True, solver="accurate", singular=policy, device=name)
-            for name in ("cuda", "cpu")
+            for name in ("cuda", "cpu:numpy")
         )
         np.testing.assert_array_equal(found.params, expected.params)
         np.testing.assert_array_equal(found.status, expected.status)
@@ -227,7 +227,7 @@ def test_groups_have_the_answers_of_the_cpu(there, monkeypatch):
     x[:50, 1] = x[:50, 0] + 1e-7 * x[:50, 1]
     ridge = np.array([0.0, 1.0, 0.0, 3.0, 0.0])
     options = {"add_intercept": True, "ridge": ridge, "solver": "accurate"}
-    expected = gpuols.fit_groups(x, y, keys, device="cpu", **options)
+    expected = gpuols.fit_groups(x, y, keys, device="cpu:numpy", **options)
     monkeypatch.setattr(Verdicts, "completed", complete_without_help)
     given = [upload(a) for a in (x, y)] if there else [x, y]
     found = gpuols.fit_groups(*given, keys, device="cuda", **options)

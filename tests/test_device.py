@@ -240,7 +240,7 @@ def test_an_engine_is_ready_with_the_name_of_its_device(machine):
     assert (
         engines.choose("auto", "cuda:1").NAME == engines.choose("cuda", "cuda:1").NAME == "cuda:1"
     )
-    assert engines.choose("auto") is engines.choose("cpu") is engines.cpu
+    assert engines.choose("auto") is engines.choose("cpu") is not engines.choose("cuda")
     for asked in ("cpu", "cuda:0"):
         with pytest.raises(DeviceError, match=f"'{asked}' with X on cuda:1"):
             engines.choose(asked, "cuda:1")

@@ -197,7 +197,7 @@ def test_a_short_table_is_shown(folder, capsys):
     shown = capsys.readouterr()
     assert shown.err == ""
     lines = shown.out.splitlines()
-    assert lines[0].startswith("9 regressions: 9 OK; 3 rows dropped; p=3, engine='cpu:numpy'")
+    assert lines[0].startswith("9 regressions: 9 OK; 3 rows dropped; p=3, engine='cpu:num")
     assert re.fullmatch(r"\d+\.\d\d s to read and fit", lines[1])
     assert lines[3].split() == [
         *("shop", "year", "response", "term", "coef", "std_err", "t", "p_value", "nobs"),

@@ -8,7 +8,7 @@ from agreement import disagreements
 from problems import CASES
 
 import gpuols
-from gpuols import DeviceError, Status, engines
+from gpuols import Status
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
 NUMBERS = ("params", "bse", "ssr", "error_bound", "df_resid", "status", "rank")
@@ -140,7 +140,9 @@ def test_the_result_says_who_was_at_work():
     helped = "cpu:numba+cpu:numpy"
     groups = gpuols.fit_groups(X.reshape(-1, 3), y.reshape(-1), keys, device="cpu:numba")
     assert groups.engine == helped
-    assert gpuols.fit(X[0], y.T, device="cpu:numba").engine == helped
+    shared = gpuols.fit(X[0], y.T, device="cpu:numba")
+    assert (shared.engine, shared.cov_params().shape) == (helped, (12, 3, 3))
+    assert gpuols.fit_moments(gpuols.moments(X, y), device="cpu:numba").engine == helped
     assert gpuols.fit(X, y, device="cpu:numba", solver="accurate").engine == helped
     X[5, :, 2] = X[5, :, 1]
     assert gpuols.fit(X, y, device="cpu:numba").engine == helped
@@ -170,13 +172,6 @@ def test_progress_counts_all():
     assert (len(told), told[-1]) == (5, (40, 40))
 
 
-def test_without_numba_the_reason_is_given(monkeypatch):
-    monkeypatch.setattr(engines, "find_spec", lambda name: None)
-    with pytest.raises(DeviceError, match=r"Numba is not installed: pip install .*gpuols\[cpu\]"):
-        gpuols.fit(normal(2, 9, 2), normal(2, 9), device="cpu:numba")
-    assert "gpuols[cpu]" in gpuols.info().engines["cpu:numba"]
-
-
 @needs_numba
 @pytest.mark.parametrize("k", [1, 4, 5, 20])
 @pytest.mark.parametrize("weighted", [False, True])
@@ -194,3 +189,51 @@ def test_good_data_needs_no_second_look(k, weighted):
     for name in ("nobs", "sumw", "anchor", "mean", "raw", "sxx", "sxy", "syy"):
         found, wanted = getattr(moments, name), getattr(expected, name)
         np.testing.assert_allclose(found, wanted, 1e-12, 1e-12 * np.abs(wanted).max(), False, name)
+
+
+@needs_numba
+def test_a_penalty_is_a_regressions_own():
+    X, y, ridge = normal(16, 60, 3), normal(16, 60, seed=1), np.arange(16) % 2 * 2.0
+    found = gpuols.fit(X, y, ridge=ridge, device="cpu:numba", add_intercept=True)
+    free = gpuols.fit(X, y, device="cpu:numba", add_intercept=True)
+    all_held = gpuols.fit(X, y, ridge=2.0, device="cpu:numba", add_intercept=True)
+    assert_same_bits(found[ridge == 0.0], free[ridge == 0.0])
+    assert_same_bits(found[ridge > 0.0], all_held[ridge > 0.0])
+
+
+@needs_numba
+def test_one_regression_alone_is_read_however_it_lies():
+    X, y = normal(50, 3), normal(50, seed=1)
+    expected = gpuols.fit(X, y, device="cpu:numba")
+    for own in (np.asfortranarray(X), X.tolist(), X.astype(np.longdouble)):
+        assert_same_bits(gpuols.fit(own, y, device="cpu:numba"), expected)
+
+
+@needs_numba
+def test_options_may_be_whole_numbers():
+    X, y = normal(9, 50, 3), normal(9, 50, seed=1)
+    expected = gpuols.fit(X, y, ridge=1.0, tol=1.0, device="cpu:numba")
+    assert_same_bits(gpuols.fit(X, y, ridge=1, tol=1, device="cpu:numba"), expected)
+
+
+@needs_numba
+@pytest.mark.parametrize("lead", [(12,), (3, 4)])
+def test_rows_are_left_out_with_weights_of_one(lead):
+    X, y = normal(*lead, 50, 3), normal(*lead, 50, seed=1)
+    y[..., 7] = np.nan
+    found = gpuols.fit(X, y, missing="drop", device="cpu:numba")
+    ones = gpuols.fit(X, y, weights=np.ones((*lead, 50)), missing="drop", device="cpu:numba")
+    assert_same_bits(found, ones)
+    assert (found.nobs == 49).all()
+
+
+@needs_numba
+def test_wide_designs_are_left_to_blas():
+    names = {}
+    for k, m in ((127, 1), (129, 1), (3, 125), (3, 126)):
+        X, y = normal(2, 3 * k + 9, k), normal(2, 3 * k + 9, m, seed=1)
+        names[k, m] = gpuols.fit(X, y, device="cpu:numba", solver="cholesky").engine
+        found, expected = fit_both(X[0], y[0], solver="cholesky")
+        assert disagreements(found, expected) == []
+    own, helped = "cpu:numba", "cpu:numba+cpu:numpy"
+    assert list(names.values()) == [own, helped, own, helped]

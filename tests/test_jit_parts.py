@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
 
 if find_spec("numba") is not None:
-    from numba import njit
+    from numba import config, njit
 
     from gpuols.engines.jit import compiling
     from gpuols.engines.jit.lanes import choose, every, fma, near_root, root, size
@@ -67,25 +67,64 @@ def test_scales_are_powers_of_two_near_one_over_the_root():
 def test_what_is_kept_is_found_by_all_that_it_is_made_of(monkeypatch, tmp_path):
     found = compiling._fingerprint()
     assert found == compiling._fingerprint() > 0
-    changed = tmp_path / "compiling.py"
-    changed.write_text("pass")
-    monkeypatch.setattr(compiling, "__file__", str(changed))
-    assert compiling._fingerprint() != found
+    for name in ("engines/jit/compiling.py", "numerics/pivots.py", "errors.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("pass")
+    monkeypatch.setattr(compiling, "__file__", str(tmp_path / "engines/jit/compiling.py"))
+    seen = {found, compiling._fingerprint()}
+    for number, name in enumerate(("numerics/pivots.py", "errors.py", "engines/jit/more.py")):
+        (tmp_path / name).write_text("...")
+        seen.add(compiling._fingerprint())
+        assert len(seen) == number + 3
+
+
+def half(number):
+    return lambda x: x // (2 + 0 * number)
+
+
+@pytest.fixture
+def shelf(monkeypatch, tmp_path):
+    """A folder of one's own for what is kept."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_what_is_kept_is_compiled_once(shelf):
+    first, second = compiling.kept(half), compiling.kept(half)
+    assert first(7) == second(7) == 3
+    assert (len(first.stats.cache_misses), len(second.stats.cache_hits)) == (1, 1)
+
+
+def test_processes_that_compile_at_once_never_take_each_others_code(shelf):
+    first, second = compiling.kept(half), compiling.kept(half)
+    write = first._cache._cache_file._save_data
+
+    def write_late(*of):
+        second._cache._cache_file._load_index = dict  # as it was read before
+        assert second(7) == 3
+        write(*of)
+
+    first._cache._cache_file._save_data = write_late
+    assert first(7.0) == 3.0
+    after = compiling.kept(half)
+    assert [type(after(x)) for x in (7, 7.0)] == [int, float]
+    assert len(after.stats.cache_hits) == 1
+
+
+@pytest.mark.parametrize("trouble", ["_save_index", "_save_data", "_load_index"])
+def test_a_disk_that_fails_is_no_error(shelf, trouble):
+    def fail(*of):
+        raise OSError(28, "No space left on device")
+
+    function = compiling.kept(half)
+    setattr(function._cache._cache_file, trouble, fail)
+    assert function(7) == 3
+    assert compiling.kept(half)(7) == 3
 
 
 def test_without_a_place_to_keep_it_a_function_is_compiled_for_this_process(monkeypatch):
-    asked, real = [], compiling.njit
+    def refuse(function):
+        raise RuntimeError("cannot cache function: no locator available")
 
-    def refuse(**options):
-        asked.append(options)
-        if "cache" in options:
-            raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
-
-    monkeypatch.setattr(compiling, "njit", refuse)
-    function = compiling.kept(lambda number: lambda x: x + 0 * number)
-    assert function(3) == 3
-    assert [sorted(options) for options in asked] == [
-        ["cache", "error_model", "nogil"],
-        ["error_model", "nogil"],
-    ]
+    monkeypatch.setattr(compiling, "_Shelf", refuse)
+    assert compiling.kept(half)(7) == 3

@@ -143,9 +143,10 @@ def test_moments_with_and_without_dropping_do_not_mix():
 
 def test_moments_show_and_index_the_batch_without_responses():
     X, Y = draw((3,), m=(4,))
-    moments = gpuols.moments(X, Y, missing="drop")
+    options = {"missing": "drop", "device": "cpu:numpy"}
+    moments = gpuols.moments(X, Y, **options)
     assert repr(moments).startswith("Moments(lead=(3,), k=3, m=4, ")
-    whole = gpuols.fit(X, Y, missing="drop")
+    whole = gpuols.fit(X, Y, **options)
     for where in (1, [2, 0], slice(1, None)):
         part = gpuols.fit_moments(moments[where])
         np.testing.assert_array_equal(part.params, whole[where].params)
@@ -158,11 +159,12 @@ def test_ordinary_data_are_not_summed_again(weighted, monkeypatch):
     X, Y = draw(m=(40,))
     w = holed(np.ones((60,)), 0.1) if weighted else None
     monkeypatch.setattr(masked, "sum_batch", None)
-    gpuols.fit(X, Y, weights=w, **OPTIONS).check()
+    options = {"weights": w, "device": "cpu:numpy", **OPTIONS}
+    gpuols.fit(X, Y, **options).check()
     wild = X.copy()
     wild[np.argmin(np.isnan(X).any(axis=1)), 0] = np.inf
     with pytest.raises(TypeError):
-        gpuols.fit(wild, Y, weights=w, **OPTIONS)
+        gpuols.fit(wild, Y, **options)
 
 
 # Bits.
@@ -269,11 +271,12 @@ def test_pairs_of_a_batch_do_not_meet():
 
 def test_pairs_of_groups_keep_the_bits_of_a_batch():
     X, Y = draw((4,), m=(3,))
-    batch = gpuols.fit(X, Y, **OPTIONS)
+    options = {"device": "cpu:numpy", **OPTIONS}
+    batch = gpuols.fit(X, Y, **options)
     for order in "CF":
         table = np.asarray(Y.reshape(240, 3), order=order)
         grouped = gpuols.fit_groups(
-            X.reshape(240, 3), table, offsets=range(0, 241, 60), batch_size=5, **OPTIONS
+            X.reshape(240, 3), table, offsets=range(0, 241, 60), batch_size=5, **options
         )
         assert_same_bits(numbers(grouped), numbers(batch))
 
@@ -326,7 +329,7 @@ def test_any_response_alone_or_in_company(n, k, intercept, weighted, share, seed
 @pytest.mark.parametrize("m", [0, 1, 4])
 def test_shapes_are_those_without_dropping(lead, m):
     X, Y = draw(lead, m=(m,))
-    result, plain = (gpuols.fit(X, Y, missing=how) for how in ("drop", "nan"))
+    result, plain = (gpuols.fit(X, Y, missing=how, device="cpu:numpy") for how in ("drop", "nan"))
     for name in TAILS:
         want = np.shape(getattr(plain, name))
         want = (*lead, m, 3, 3) if name == "normalized_cov" else want

@@ -151,6 +151,7 @@ def test_responses_on_a_shared_design_do_not_meet(shape, variant, m):
 def test_groups_keep_the_bits_of_a_fit_alone(shape, variant):
     n, k, m = shape
     x, y, options = batch(shape, variant, count=3)
+    options["device"] = "cpu:numpy"
     expected = numbers(gpuols.fit(x, y, **options))
     keys = np.repeat([2, 0, 1], n)
     mixing = np.argsort(np.tile(np.arange(n), 3) * 3 + np.repeat([0, 1, 2], n))

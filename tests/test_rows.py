@@ -365,7 +365,7 @@ def test_a_device_that_is_not_there_says_why(call, device, reason):
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cpu:numpy"])
 def test_devices_that_are_there_run(device):
-    assert fit(X, y, device=device).engine == "cpu:numpy"
+    assert fit(X, y, device=device).engine.endswith("cpu:numpy")
 
 
 REFUSED_MISSING = {

@@ -36,7 +36,7 @@ def errors(contender: Contender, X: Any, y: Any, answers: Answers) -> dict[str, 
     """
     which = np.unique(np.linspace(0, len(y) - 1, _SAMPLE).astype(int))
     own = [np.stack([on_host(a[int(i) % len(a)]) for i in which]) for a in (X, y)]
-    right = gpuols.fit(*own, device="cpu", add_intercept=contender.add_intercept)
+    right = gpuols.fit(*own, device="cpu:numpy", add_intercept=contender.add_intercept)
     found = {}
     for name in ("params", "bse", "ssr"):
         if name in answers:

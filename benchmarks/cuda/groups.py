@@ -93,5 +93,5 @@ def errors(result: gpuols.Result, data: Data, count: int) -> dict[str, float]:
     X, y, keys = map(on_host, data)
     which = np.unique(np.linspace(0, count - 1, _SAMPLE).astype(int))
     some = np.isin(keys, which)
-    right = gpuols.fit_groups(X[some], y[some], keys[some], add_intercept=True, device="cpu")
+    right = gpuols.fit_groups(X[some], y[some], keys[some], add_intercept=True, device="cpu:numpy")
     return solo.against(right, result, which)

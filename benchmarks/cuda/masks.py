@@ -112,5 +112,5 @@ def errors(result: gpuols.Result, data: Data) -> dict[str, float]:
     X, y, weights = (None if a is None else on_host(a) for a in data)
     which = np.unique(np.linspace(0, len(result.params) - 1, _SAMPLE).astype(int))
     some = y if weights is not None else y[which]
-    right = fit(X, some, None if weights is None else weights[which], "cpu")
+    right = fit(X, some, None if weights is None else weights[which], "cpu:numpy")
     return solo.against(right, result, which)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from importlib.util import find_spec
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +25,10 @@ class Engine(Protocol):
 
     Attributes
     ----------
+    NAME : str
+        What a result says of the engine.
+    WIDEST : float
+        Columns of X and y together up to which `fit_batch` and `fit_groups` are the way.
     fit_batch, fit_groups, fit_shared : callable or None
         Rows of a batch, of groups, or of responses on one design, to moments and answers at once,
         as those of `gpuols.engines.cuda.Cuda`; None where solving follows on summing.
@@ -36,6 +40,10 @@ class Engine(Protocol):
     @property
     def NAME(self) -> str:  # noqa: N802 (a constant of modules)
         """What a result says of the engine."""
+
+    @property
+    def WIDEST(self) -> float:  # noqa: N802
+        """Columns up to which rows of batches and groups come to answers at once."""
 
     @property
     def fit_batch(self) -> Callable[..., Any] | None:
@@ -141,25 +149,26 @@ class Engine(Protocol):
     ) -> Solution:
         """Answers from moments."""
 
-    def unscaled_covariance(
-        self,
-        moments: Moments,
-        ridge: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        *,
-        singular: str = "drop",
-        exponent: NDArray[np.int64] | None = None,
-    ) -> NDArray[np.float64]:
-        """Covariance of combinations of coefficients divided by the residual variance."""
-
     def run(self, tasks: Any, work: Any, report: Any = None, total: int = 0) -> None:
         """Work through tasks, several at a time."""
 
 
-def _compiled(_: int) -> Engine:
+def _compiled(_: int = 0) -> Engine:
     from gpuols.engines import cpu_jit
 
     return cpu_jit
+
+
+@cache
+def _why_not_compiled() -> str:
+    """Why the compiled CPU engine can't be had; it is imported when somebody first asks."""
+    try:
+        _compiled()
+    except Exception as error:  # there is no telling what one raises that does not fit its NumPy
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            return 'Numba is not installed: pip install "gpuols[cpu]"'
+        return f"Numba can't be imported: {' '.join(str(error).split())}"
+    return ""
 
 
 _COMPILED, _ALL = "cpu:numba", "cuda:all"
@@ -208,10 +217,10 @@ def choose(device: str, place: str = "cpu") -> Engine:
 
 def _place_wanted(device: str, place: str) -> str:
     """Engine and number of what a device option asks for."""
+    if device == "cpu" or (device == "auto" and place == "cpu"):
+        return cpu.NAME if _why_not_compiled() else _COMPILED
     if device == "auto":
-        return cpu.NAME if place == "cpu" else place
-    if device == "cpu":
-        return cpu.NAME
+        return place
     if device == "cuda":
         return "cuda:0" if place == "cpu" else place
     return device if place == "cpu" or device != _ALL else place
@@ -234,9 +243,7 @@ def _why_not(device: str) -> str:
     if device == _ALL and not reason:
         reasons = {number: devices.why_not(number) for number in Several.every().numbers}
         reason = "; ".join(f"cuda:{number}: {why}" for number, why in reasons.items() if why)
-    if name == _COMPILED and find_spec("numba") is None:
-        return 'Numba is not installed: pip install "gpuols[cpu]"'
-    return reason
+    return _why_not_compiled() if name == _COMPILED else reason
 
 
 def _number(device: str) -> int:

@@ -31,6 +31,7 @@ from gpuols.moments import Moments
 
 __all__ = [
     "NAME",
+    "WIDEST",
     "Solution",
     "at_work",
     "check_moments",
@@ -54,6 +55,7 @@ NAME = "cpu:numpy"
 
 # Rows are summed chunk by chunk, and all moments solved afterwards: see `problems.pipeline`.
 fit_batch = fit_groups = fit_shared = None
+WIDEST = 0
 # They are summed so in double-double, too.
 reduce_batch = reduce_groups = reduce_shared = None
 

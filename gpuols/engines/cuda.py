@@ -17,6 +17,7 @@ regressions solved from those sums (`verdicts`); what is left, designs that resp
 fits that residuals correct are the NumPy engine's work.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -68,8 +69,8 @@ class Cuda:
     moments_groups = staticmethod(cpu.moments_groups)
     factor_design = staticmethod(cpu.factor_design)
     solve = staticmethod(cpu.solve)
-    unscaled_covariance = staticmethod(cpu.unscaled_covariance)
     run = staticmethod(cpu.run)
+    WIDEST = math.inf
 
     def compile_kernel(self, kernel: Kernel) -> None:
         """Compile a kernel for this device."""

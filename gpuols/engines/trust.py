@@ -13,11 +13,11 @@ from gpuols.engines.choice import error_of_choice
 from gpuols.engines.design import Design, lowest_pivots
 from gpuols.moments import Moments
 from gpuols.numerics import bound
+from gpuols.numerics.pivots import NEAR
 
 Array = NDArray[np.float64]
 
 _ROUNDING = 8.0 * bound.UNIT
-_NEAR = 4.0  # times a threshold of rank
 
 
 def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array:
@@ -76,5 +76,5 @@ def in_range(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
 def has_rank(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
     """Whether no pivot is near what counts as zero; (b,)."""
     pivots = 1.0 / (design.spread * design.scale**2)
-    distinct = (pivots > _NEAR * lowest_pivots(lanes, k)) | (design.penalty > 0)
+    distinct = (pivots > NEAR * lowest_pivots(lanes, k)) | (design.penalty > 0)
     return np.asarray(distinct.all(axis=0))

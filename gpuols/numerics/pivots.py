@@ -21,6 +21,7 @@ from gpuols.numerics.doubledouble import Array, Pair
 
 TOLERANCE = 1e-10
 DIGITS_OF_X = 8.0 * UNIT
+NEAR = 4.0  # times a threshold: a pivot below it is not told from zero in double
 
 
 def floor(about_mean: Array, about_zero: Array) -> Array:

@@ -70,8 +70,9 @@ class _Batch:
 
     def answer(self) -> Answer:
         """Moments and answers of all, L = (B,) or that of the rows."""
-        first = None if self.job.engine.fit_batch is None else self.fit
-        shape = self.count, self.rows.k, self.rows.m
+        engine, shape = self.job.engine, (self.count, self.rows.k, self.rows.m)
+        at_once = engine.fit_batch is not None and shape[1] + shape[2] <= engine.WIDEST
+        first = self.fit if at_once else None
         return answer_each(self.job, shape, self.tasks, first)
 
     @lazy

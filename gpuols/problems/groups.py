@@ -48,7 +48,8 @@ def answer(rows: Rows, grouping: Grouping, job: Job) -> Answer:
     tables = rows.x, rows.y, rows.weights
     options = job.options
     kind: dict[str, Any] = {"centered": options.add_intercept, "drop": options.missing == "drop"}
-    at_once, closely = job.engine.fit_groups, job.engine.reduce_groups
+    at_once = job.engine.fit_groups if rows.k + m <= job.engine.WIDEST else None
+    closely = job.engine.reduce_groups
 
     def tasks(
         places: NDArray[np.int64] | None = None,

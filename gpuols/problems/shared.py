@@ -271,8 +271,9 @@ class _Columns:
             found.append(engine.moments_batch(*tables, which, precise=precise, space=space, **kind))
             return 0
 
+        k = self.given[0].shape[1]
         at_once = engine.reduce_batch if precise else engine.fit_batch
-        if at_once is None or not self.given[0].shape[1]:
+        if at_once is None or not k or (k > engine.WIDEST and not precise):
             engine.run([slice(0, 1)], work)
         elif precise:
             found.append(at_once(_as_batch(*self.given), (1,), np.zeros(1, np.int64), **kind))

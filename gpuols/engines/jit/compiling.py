@@ -3,24 +3,59 @@
 Numba keeps compiled code beside its source, or in the user's cache, and takes it for stale where
 that one file has changed. What is kept here holds code of other files, too: a number made of all of
 them is part of what it is found by.
+
+Processes that compile at once write to the same index. Numba numbers its files of code by what the
+index held, so that two could give different code one name, and a third run the wrong one
+(https://github.com/numba/numba/issues/4807). Here no two processes share a name: at worst an entry
+of the index is lost, and something is compiled once more.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from numba import njit
+from numba.core.caching import FunctionCache
+from numba.extending import register_jitable
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 compiled = njit(**OPTIONS)
+portable = register_jitable(**OPTIONS)
+"""Compiled where compiled code calls it; from Python it is Python's own, with no wait."""
+
+_SOURCES = ("engines/jit/*.py", "numerics/*.py", "errors.py")  # of code and of its constants
+
+
+class _Shelf(FunctionCache):
+    """Numba's own place on disk, and none where that can't be read or written."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        name = self._impl.filename_base
+        self._cache_file._data_name_pattern = f"{name}.{uuid4().hex[:16]}.{{number:d}}.nbc"
+
+    def load_overload(self, *of: Any) -> Any:
+        """Code that was kept, or None."""
+        with suppress(OSError):
+            return super().load_overload(*of)
+        return None
+
+    def save_overload(self, *of: Any) -> None:
+        """Keep code."""
+        with suppress(OSError):
+            super().save_overload(*of)
 
 
 def _fingerprint() -> int:
     found = blake2b(digest_size=7)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        found.update(path.read_bytes())
+    package = Path(__file__).parents[2]
+    for pattern in _SOURCES:
+        for path in sorted(package.glob(pattern)):
+            found.update(path.read_bytes())
     return int.from_bytes(found.digest(), "little")
 
 
@@ -37,8 +72,7 @@ def kept(make: Callable[[int], Callable[..., Any]]) -> Any:
     callable
         The function, compiled when it is first called.
     """
-    function = make(_fingerprint())
-    try:
-        return njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # nowhere to write
-        return njit(**OPTIONS)(function)
+    function = compiled(make(_fingerprint()))
+    with suppress(RuntimeError):  # nowhere to write
+        function._cache = _Shelf(function.py_func)
+    return function

@@ -12,13 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gpuols.engines.jit.bounds import gamma_of, in_range, is_finite, larger, quotient
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, portable
 from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, root
 from gpuols.engines.jit.linear import diagonals, factor, finish, halve, invert, packed, quadratic
 from gpuols.engines.jit.memory import Memory, address, load, store
-from gpuols.numerics.pivots import DIGITS_OF_X, TOLERANCE
-
-_NEAR = 4.0  # times a threshold of rank
+from gpuols.numerics.pivots import DIGITS_OF_X, NEAR, TOLERANCE
 
 
 class Room(NamedTuple):
@@ -38,7 +36,7 @@ class Room(NamedTuple):
     column: Memory
 
 
-@compiled
+@portable
 def room_size(k: int) -> int:
     """Numbers that room for designs of k columns takes up."""
     return 8 * (k * (k + 1) + 7 * k)
@@ -106,6 +104,7 @@ def examine(v: Memory, k: int, m: int, centered: bool, ridge: Memory, room: Room
         v,
         first,
         k,
+        penalty,
         any_penalty,
         scale,
         room.inverse,
@@ -134,7 +133,7 @@ def examine(v: Memory, k: int, m: int, centered: bool, ridge: Memory, room: Room
         mean = load(v, 3 + j) + step
         about_zero = about_mean + free * weight * mean * mean
         lowest = larger(TOLERANCE * TOLERANCE * about_mean, DIGITS_OF_X * DIGITS_OF_X * about_zero)
-        distinct = distinct & (penalised | (_NEAR * lowest * (spread * square) < 1.0))
+        distinct = distinct & (penalised | (NEAR * lowest * (spread * square) < 1.0))
     counted = rows - free
     df = counted - float(k) + freed
     df = choose(penalised & (counted > 0.0) & (df <= 0.0), every(np.nan), df)

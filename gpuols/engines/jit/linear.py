@@ -5,7 +5,7 @@ each entry of the diagonal in its place. A factor that does not exist is NaN.
 """
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import Lanes, Mask, every, near_root, root
+from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, near_root, root
 from gpuols.engines.jit.memory import Memory, load, store
 
 
@@ -91,14 +91,15 @@ def diagonals(
     v: Memory,
     first: int,
     k: int,
-    penalised: bool,
+    penalty: Lanes,
+    any_penalty: bool,
     scale: Memory,
     inverse: Memory,
     spread: Memory,
     variance: Memory,
     column: Memory,
 ) -> None:
-    """Diagonals of A⁻¹ and of A⁻¹ D S D A⁻¹; the same without a penalty."""
+    """Diagonals of A⁻¹ and of A⁻¹ D S D A⁻¹; the same in lanes without a penalty."""
     for j in range(k):
         total = every(0.0)
         for i in range(j, k):
@@ -106,7 +107,7 @@ def diagonals(
             total = total + entry * entry
         store(spread, j, total)
         store(variance, j, total)
-    if not penalised:
+    if not any_penalty:
         return
     for j in range(k):
         for h in range(k):
@@ -114,4 +115,5 @@ def diagonals(
             for i in range(max(h, j), k):
                 total = total + load(inverse, packed(i, h)) * load(inverse, packed(i, j))
             store(column, h, total)
-        store(variance, j, quadratic(v, first, k, scale, column))
+        shrunk = quadratic(v, first, k, scale, column)
+        store(variance, j, choose(penalty > 0.0, shrunk, load(variance, j)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, portable
 from gpuols.engines.jit.memory import Memory, address, load, store, transpose
 from gpuols.engines.jit.products import NARROW, entries, narrow, shift, tile
 from gpuols.numerics.bound import BLOCK
@@ -51,7 +51,7 @@ def places_of(k: int, m: int) -> NDArray[np.int64]:
     return np.array([[at, *(rows.get(at + i, nobody) for i in range(8))] for at in blocks])
 
 
-@compiled
+@portable
 def size_of(k: int, m: int) -> int:
     """Numbers that the products of a regression's columns take up, many not used."""
     if is_narrow(k, m):
@@ -59,7 +59,7 @@ def size_of(k: int, m: int) -> int:
     return int(pitch_of(k, m) ** 2)
 
 
-@compiled
+@portable
 def found_size(k: int, m: int) -> int:
     """Numbers that all that is found of a regression takes up."""
     return int(size_of(k, m) + (k + m + 3 + 7) // 8 * 8)
@@ -71,31 +71,31 @@ def stack_size(n: int, k: int, m: int) -> int:
     return int(pieces.bit_length() * size_of(k, m))
 
 
-@compiled
+@portable
 def table_size(k: int, m: int) -> int:
     """Numbers of the table that rows are shifted into."""
     return 0 if is_narrow(k, m) else table_rows(k, m) * pitch_of(k, m)
 
 
-@compiled
+@portable
 def is_narrow(k: int, m: int) -> bool:
     """Whether `narrow` sums the rows."""
     return m == 1 and k <= NARROW
 
 
-@compiled
+@portable
 def pitch_of(k: int, m: int) -> int:
     """Numbers of a row of a table: the columns of X, 1, the responses, and zeros."""
     return (1 + k + m + 7) // 8 * 8
 
 
-@compiled
+@portable
 def table_rows(k: int, m: int) -> int:
     """Rows of a table."""
     return int(max(8, min(BLOCK, _TABLE // pitch_of(k, m) // 8 * 8)))
 
 
-@compiled
+@portable
 def rows_of(k: int, m: int) -> int:
     """Rows of a piece."""
     if is_narrow(k, m):

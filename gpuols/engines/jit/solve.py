@@ -6,12 +6,13 @@ means, in about 106 bits.
 Source: Ogita, Rump & Oishi (2005), Accurate sum and dot product, for the compensated intercept.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from gpuols.engines.jit.bounds import in_range, is_finite, larger, relative
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, kept
 from gpuols.engines.jit.design import Design, Room, examine
 from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, fma, root
 from gpuols.engines.jit.linear import finish, halve, packed
@@ -191,28 +192,33 @@ def deliver_moments(v: Memory, k: int, m: int, target: Target) -> None:
         at += step
 
 
-@compiled
-def solve(
-    v: Memory,
-    k: int,
-    m: int,
-    centered: bool,
-    ridge: Memory,
-    tol: float,
-    room: Room,
-    target: Target,
-) -> Mask:
-    """Moments and answers of eight regressions, given their sums about their anchors, changed.
+def _solve(fingerprint: int) -> Callable[..., Mask]:
+    def solve(
+        v: Memory,
+        k: int,
+        m: int,
+        centered: bool,
+        ridge: Memory,
+        tol: float,
+        room: Room,
+        target: Target,
+    ) -> Mask:
+        """Moments and answers of eight regressions, given their sums about their anchors, changed.
 
-    `ridge` are the eight penalties. Gives which of them call for a closer look.
-    """
-    centre(v, k, m, centered)
-    design = examine(v, k, m, centered, ridge, room)
-    calls = every(0.0) > 0.0
-    for r in range(m):
-        code = answer(v, k, m, centered, r, tol, design, room, target)
-        put_codes(target.status, r * target.pitch + target.start, code)
-        calls = calls | ~(code == _OK)
-    deliver_design(k, m, centered, design, room, target)
-    deliver_moments(v, k, m, target)
-    return calls
+        `ridge` are the eight penalties. Gives which of them call for a closer look.
+        """
+        centre(v, k, m, centered)
+        design = examine(v, k, m, centered, ridge, room)
+        calls = every(0.0 * fingerprint) > 0.0
+        for r in range(m):
+            code = answer(v, k, m, centered, r, tol, design, room, target)
+            put_codes(target.status, r * target.pitch + target.start, code)
+            calls = calls | ~(code == _OK)
+        deliver_design(k, m, centered, design, room, target)
+        deliver_moments(v, k, m, target)
+        return calls
+
+    return solve
+
+
+solve = kept(_solve)
