@@ -141,8 +141,10 @@ def test_the_result_says_who_was_at_work():
     groups = gpuols.fit_groups(X.reshape(-1, 3), y.reshape(-1), keys, device="cpu:numba")
     assert groups.engine == helped
     assert gpuols.fit(X[0], y.T, device="cpu:numba").engine == helped
-    assert gpuols.fit(X, y, device="cpu:numba", solver="accurate").engine == helped
+    assert gpuols.fit(X, y, device="cpu:numba", solver="accurate").engine == "cpu:numba"
     X[5, :, 2] = X[5, :, 1]
+    assert gpuols.fit(X, y, device="cpu:numba").engine == "cpu:numba"
+    y[3] = X[3, :, 0]
     assert gpuols.fit(X, y, device="cpu:numba").engine == helped
 
 

@@ -151,6 +151,7 @@ for _symbol, _name in (
 _operator(operator.and_, MASK, MASK, partial(_method, "and_"))
 _operator(operator.or_, MASK, MASK, partial(_method, "or_"))
 _operator(operator.invert, MASK, MASK, partial(_method, "not_"), 1)
+_operator(operator.neg, LANES, LANES, partial(_method, "fneg"), 1)
 
 
 @intrinsic
@@ -183,6 +184,32 @@ def store(_: Any, array: Any, row: Any, value: Any) -> Any:
         write(builder, pointer(context, builder, sig.args[0], arguments[0], offset), arguments[2])
 
     return types.void(array, types.int64, LANES), generate
+
+
+@intrinsic
+def gather(_: Any, memory: Any, places: Any, row: Any, shift: Any, where: Any, other: Any) -> Any:
+    """Elements of an array by number, a row of `places` (r, 8), C order, plus a shift.
+
+    They are read where a mask holds; elsewhere lanes of `other` stand.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        kinds = sig.args
+        offset = builder.mul(arguments[2], INT(WIDTH))
+        address = pointer(context, builder, kinds[1], arguments[1], offset)
+        numbers = builder.load(builder.bitcast(address, WORDS.as_pointer()), align=8)
+        first = pointer(context, builder, kinds[0], arguments[0], arguments[3])
+        nothing = ir.Constant(WORDS, ir.Undefined)
+        base = builder.insert_element(nothing, builder.ptrtoint(first, INT), INDEX(0))
+        everywhere = builder.shuffle_vector(base, nothing, PICKS([0] * WIDTH))
+        bytes_on = builder.shl(numbers, ir.Constant(WORDS, [3] * WIDTH))
+        pointers = ir.VectorType(DOUBLE.as_pointer(), WIDTH)
+        found = builder.inttoptr(builder.add(everywhere, bytes_on), pointers)
+        name = f"llvm.masked.gather.v{WIDTH}f64.v{WIDTH}p0"
+        own = declared(builder, name, VECTOR, pointers, INDEX, BITS, VECTOR)
+        return builder.call(own, [found, INDEX(8), *arguments[4:]])
+
+    return LANES(memory, places, types.int64, types.int64, MASK, LANES), generate
 
 
 @intrinsic

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpuols.engines.jit.bounds import in_range, is_finite, larger, relative
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.design import Design, Room, examine
+from gpuols.engines.jit.doubled import two_sum
 from gpuols.engines.jit.lanes import Lanes, choose, every, fma, load, root, store
 from gpuols.engines.jit.linear import finish, halve, packed
 from gpuols.errors import Status
@@ -47,14 +48,6 @@ def centre(v: Array, k: int, m: int, centered: bool) -> None:
             store(v, at, load(v, at) - weight * mean * load(v, 3 + q + j))
         at = first + product_of(c, min(c, k), k)
         store(v, at, load(v, at) - weight * mean * mean)
-
-
-@compiled
-def two_sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
-    """Sum and its exact rounding error."""
-    total = a + b
-    shadow = total - a
-    return total, (a - (total - shadow)) + (b - shadow)
 
 
 @compiled
