@@ -112,8 +112,9 @@ def test_leading_axes_broadcast():
     np.testing.assert_array_equal(found.params.reshape(12, 3), expected.params)
     for lead in ((), (2, 2), (1, 4)):
         X, y = normal(*lead, 50, 3), normal(*lead, 50, seed=1)
-        found, expected = fit_both(X, y, add_intercept=True)
-        assert disagreements(found, expected) == []
+        for own in (X, X.astype(np.float32)):
+            found, expected = fit_both(own, y, add_intercept=True)
+            assert disagreements(found, expected) == []
 
 
 @needs_numba

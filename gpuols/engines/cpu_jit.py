@@ -88,6 +88,7 @@ def fit_batch(
     """
     (n, k), m, count = x.shape[-2:], y.shape[-1], len(ridge)
     shape = Shape(n, k, m, "double", centered, weights is not None or drop, drop)
+    lead = lead or (1,)
     tables = [None if a is None else _Rows(a, lead, i) for a, i in ((x, 2), (y, 2), (weights, 1))]
     outputs = Outputs(
         np.empty((shape.moments, count)),
