@@ -112,8 +112,9 @@ def test_leading_axes_broadcast():
     np.testing.assert_array_equal(found.params.reshape(12, 3), expected.params)
     for lead in ((), (2, 2), (1, 4)):
         X, y = normal(*lead, 50, 3), normal(*lead, 50, seed=1)
-        found, expected = fit_both(X, y, add_intercept=True)
-        assert disagreements(found, expected) == []
+        for own in (X, X.astype(np.float32)):
+            found, expected = fit_both(own, y, add_intercept=True)
+            assert disagreements(found, expected) == []
 
 
 @needs_numba
@@ -143,8 +144,10 @@ def test_the_result_says_who_was_at_work():
     shared = gpuols.fit(X[0], y.T, device="cpu:numba")
     assert (shared.engine, shared.cov_params().shape) == (helped, (12, 3, 3))
     assert gpuols.fit_moments(gpuols.moments(X, y), device="cpu:numba").engine == helped
-    assert gpuols.fit(X, y, device="cpu:numba", solver="accurate").engine == helped
+    assert gpuols.fit(X, y, device="cpu:numba", solver="accurate").engine == "cpu:numba"
     X[5, :, 2] = X[5, :, 1]
+    assert gpuols.fit(X, y, device="cpu:numba").engine == "cpu:numba"
+    y[3] = X[3, :, 0]
     assert gpuols.fit(X, y, device="cpu:numba").engine == helped
 
 

@@ -1,7 +1,8 @@
 """The compiled CPU engine: batches by functions that Numba compiles, the rest as `cpu` does it.
 
 Rows are read once, and moments and answers come together, eight regressions side by side. Sums obey
-the bound of the NumPy engine, whose own second looks are. What is compiled is kept on disk.
+the bound of the NumPy engine; in double-double they have its bits (`precise_jit`). What is compiled
+is kept on disk.
 """
 
 import math
@@ -21,9 +22,6 @@ from gpuols.engines.cpu import (
     moments_groups,
     moments_masked,
     moments_shared,
-    reduce_batch,
-    reduce_groups,
-    reduce_shared,
     run,
     solve,
 )
@@ -31,6 +29,9 @@ from gpuols.engines.jit.batch import Lines, columns_of, fit_some, outputs_for, r
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
+from gpuols.engines.precise_jit import sum_batch as reduce_batch
+from gpuols.engines.precise_jit import sum_groups as reduce_groups
+from gpuols.engines.precise_jit import sum_shared as reduce_shared
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table, flattened
 from gpuols.engines.threads import spread

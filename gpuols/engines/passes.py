@@ -156,11 +156,8 @@ def _room(shape: Shape, lot: Lot) -> tuple[Any, Any, Any]:
 def _fits(looks: Looks) -> NDArray[np.float64]:
     """Fits (b, m, 3 + 2k) as kernels/residuals.cu reads them."""
     with np.errstate(all="ignore"):
-        model = Model.of(looks)
-    slopes = np.stack(model.slopes, axis=1).reshape(-1, *model.level[0].shape)
-    return np.ascontiguousarray(
-        np.concatenate([[*model.level, model.intercept], slopes]).transpose(2, 1, 0)
-    )
+        numbers = Model.of(looks).numbers
+    return np.ascontiguousarray(numbers.transpose(2, 0, 1))
 
 
 def _beyond(size: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -62,6 +62,15 @@ class Model:
         own = self.level[0] + self.anchor[k:]
         return np.asarray(own - total(self.anchor[:k, None] * self.slopes[0]))
 
+    @property
+    def numbers(self) -> Array:
+        """Of each response level, high and low, intercept, and slopes, high and low, in turn.
+
+        The result is (m, 3 + 2 k, b).
+        """
+        slopes = np.stack(self.slopes, axis=1).reshape(-1, *self.intercept.shape)
+        return np.concatenate([[*self.level, self.intercept], slopes]).swapaxes(0, 1)
+
     def replace_responses(self, left: Split, right: Split, weight: Array) -> tuple[Split, Split]:
         """Rows w z and z (q, steps, width) with residuals in the responses' place.
 

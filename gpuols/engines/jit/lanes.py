@@ -134,6 +134,7 @@ for _symbol, _name in (
 _operator(operator.and_, MASK, MASK, partial(_method, "and_"))
 _operator(operator.or_, MASK, MASK, partial(_method, "or_"))
 _operator(operator.invert, MASK, MASK, partial(_method, "not_"), 1)
+_operator(operator.neg, LANES, LANES, partial(_method, "fneg"), 1)
 
 
 @intrinsic

@@ -11,7 +11,19 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from gpuols.engines.jit.lanes import DOUBLE, INT, LANES, PICKS, VECTOR, WIDTH
+from gpuols.engines.jit.lanes import (
+    BITS,
+    DOUBLE,
+    INDEX,
+    INT,
+    LANES,
+    MASK,
+    PICKS,
+    VECTOR,
+    WIDTH,
+    WORDS,
+    declared,
+)
 
 Memory: TypeAlias = Any
 """An array of doubles, or the address of its first element, which the array must outlive."""
@@ -123,3 +135,29 @@ def transpose(
             write(builder, pointer(context, builder, sig.args[3], arguments[3], offset), vector)
 
     return types.void(source, at, pitch, target, places, first), generate
+
+
+@intrinsic
+def gather(_: Any, memory: Any, places: Any, row: Any, shift: Any, where: Any, other: Any) -> Any:
+    """Elements of an array by number, a row of `places` (r, 8), C order, plus a shift.
+
+    They are read where a mask holds; elsewhere lanes of `other` stand.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        kinds = sig.args
+        offset = builder.mul(arguments[2], INT(WIDTH))
+        address = pointer(context, builder, kinds[1], arguments[1], offset)
+        numbers = builder.load(builder.bitcast(address, WORDS.as_pointer()), align=8)
+        first = pointer(context, builder, kinds[0], arguments[0], arguments[3])
+        nothing = ir.Constant(WORDS, ir.Undefined)
+        base = builder.insert_element(nothing, builder.ptrtoint(first, INT), INDEX(0))
+        everywhere = builder.shuffle_vector(base, nothing, PICKS([0] * WIDTH))
+        bytes_on = builder.shl(numbers, ir.Constant(WORDS, [3] * WIDTH))
+        pointers = ir.VectorType(DOUBLE.as_pointer(), WIDTH)
+        found = builder.inttoptr(builder.add(everywhere, bytes_on), pointers)
+        name = f"llvm.masked.gather.v{WIDTH}f64.v{WIDTH}p0"
+        own = declared(builder, name, VECTOR, pointers, INDEX, BITS, VECTOR)
+        return builder.call(own, [found, INDEX(8), *arguments[4:]])
+
+    return LANES(memory, places, types.int64, types.int64, MASK, LANES), generate

@@ -14,6 +14,7 @@ import numpy as np
 from gpuols.engines.jit.bounds import in_range, is_finite, larger, relative
 from gpuols.engines.jit.compiling import compiled, kept
 from gpuols.engines.jit.design import Design, Room, examine
+from gpuols.engines.jit.doubled import two_sum
 from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, fma, root
 from gpuols.engines.jit.linear import finish, halve, packed
 from gpuols.engines.jit.memory import Memory, load, put, put_codes, store
@@ -72,14 +73,6 @@ def centre(v: Memory, k: int, m: int, centered: bool) -> None:
             store(v, at, load(v, at) - weight * mean * load(v, 3 + q + j))
         at = first + product_of(c, min(c, k), k)
         store(v, at, load(v, at) - weight * mean * mean)
-
-
-@compiled
-def two_sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
-    """Sum and its exact rounding error."""
-    total = a + b
-    shadow = total - a
-    return total, (a - (total - shadow)) + (b - shadow)
 
 
 @compiled
@@ -172,24 +165,24 @@ def deliver_design(
 
 
 @compiled
-def deliver_moments(v: Memory, k: int, m: int, target: Target) -> None:
-    """Moments, the products of X whole."""
-    q, at, step = k + m, target.start, target.pitch
+def deliver_moments(v: Memory, k: int, m: int, out: Memory, pitch: int, at: int) -> None:
+    """Moments, the products of X whole, to out[at:], entries `pitch` apart."""
+    q = k + m
     first = 3 + 3 * q
     for e in range(first):
-        put(target.moments, at, load(v, e))
-        at += step
+        put(out, at, load(v, e))
+        at += pitch
     for i in range(k):
         for j in range(k):
-            put(target.moments, at, load(v, first + packed(max(i, j), min(i, j))))
-            at += step
+            put(out, at, load(v, first + packed(max(i, j), min(i, j))))
+            at += pitch
     for i in range(k):
         for r in range(m):
-            put(target.moments, at, load(v, first + product_of(k + r, i, k)))
-            at += step
+            put(out, at, load(v, first + product_of(k + r, i, k)))
+            at += pitch
     for r in range(m):
-        put(target.moments, at, load(v, first + product_of(k + r, k, k)))
-        at += step
+        put(out, at, load(v, first + product_of(k + r, k, k)))
+        at += pitch
 
 
 def _solve(fingerprint: int) -> Callable[..., Mask]:
@@ -215,7 +208,7 @@ def _solve(fingerprint: int) -> Callable[..., Mask]:
             put_codes(target.status, r * target.pitch + target.start, code)
             calls = calls | ~(code == _OK)
         deliver_design(k, m, centered, design, room, target)
-        deliver_moments(v, k, m, target)
+        deliver_moments(v, k, m, target.moments, target.pitch, target.start)
         return calls
 
     return solve
