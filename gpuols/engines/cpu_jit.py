@@ -1,7 +1,8 @@
-"""The compiled CPU engine: batches by functions that Numba compiles, the rest as `cpu` does it.
+"""The compiled CPU engine: batches, and responses on one design, by functions that Numba compiles.
 
-Rows are read once, and moments and answers come together, eight regressions side by side. Sums obey
-the bound of the NumPy engine, whose own second looks are. What is compiled is kept on disk.
+The rest is as `cpu` does it. Rows are read once, and moments and answers come together, eight
+regressions side by side. Sums obey the bound of the NumPy engine, whose own second looks are. What
+is compiled is kept on disk.
 """
 
 import math
@@ -16,7 +17,6 @@ from gpuols.engines.cpu import (
     check_moments,
     factor_design,
     fit_groups,
-    fit_shared,
     moments_batch,
     moments_groups,
     moments_masked,
@@ -31,7 +31,9 @@ from gpuols.engines.cpu import (
 from gpuols.engines.jit.batch import Lines, Outputs, columns_of, fit_some, rooms_for
 from gpuols.engines.jit.rows import order_of
 from gpuols.engines.launches import Shape
+from gpuols.engines.masked_jit import fit_masked, suits
 from gpuols.engines.outputs import moments_from, solution_from
+from gpuols.engines.shared_jit import fit_shared
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Stacked, Table
 from gpuols.engines.workspace import Workspace
@@ -87,6 +89,9 @@ def fit_batch(
     """
     (n, k), m, count = x.shape[-2:], y.shape[-1], len(ridge)
     shape = Shape(n, k, m, "double", centered, weights is not None or drop, drop)
+    if masked and suits(shape):
+        settings: Any = {"tol": tol, "batch_size": batch_size, "report": report}
+        return fit_masked(x, y, weights, lead, ridge, shape, fit_batch, **settings)
     tables = [None if a is None else _Rows(a, lead, i) for a, i in ((x, 2), (y, 2), (weights, 1))]
     outputs = Outputs(
         np.empty((shape.moments, count)),

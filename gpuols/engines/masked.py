@@ -43,11 +43,11 @@ _SUMS = 2**21
 # Numbers looked at together in search of anchors.
 _SEEN = 2**20
 # Sum of weights up to which an underflow of z ⊗ z is below what the error bound counts.
-_HEAVY = 2.0**64
+HEAVY = 2.0**64
 
 
 @dataclass(frozen=True, eq=False)
-class _Design:
+class MaskedDesign:
     """What all responses share.
 
     Attributes
@@ -114,7 +114,7 @@ def sum_masked(
     """Moments of some responses; arguments as `cpu.moments_masked`."""
     n, k = x.shape
     out = Moments.empty(which.stop - which.start, k, 1, centered=centered)
-    design = _Design.read(x, centered, drop)
+    design = MaskedDesign.read(x, centered, drop)
     doubtful = np.zeros(which.stop - which.start, bool)
     depth = 1 + (n // BLOCK).bit_length()
     step = min(_GROUP, max(1, _SUMS // (depth * _width(k) * _TILE)) * _TILE)
@@ -135,7 +135,7 @@ def sum_masked(
 
 
 def _sum_group(
-    design: _Design,
+    design: MaskedDesign,
     y: Table,
     weights: Table | None,
     which: slice,
@@ -170,10 +170,12 @@ def _sum_group(
     sxy[:, 0], out.syy[place, 0] = cross[1:], squares
     to_last(out.raw)[:k, place] = np.einsum("iib->ib", sxx)
     out.raw[place, k] = squares
-    return np.asarray(doubtful | ~(gram[0] < _HEAVY))
+    return np.asarray(doubtful | ~(gram[0] < HEAVY))
 
 
-def _anchors(design: _Design, y: Table, weights: Table | None, which: slice, drop: bool) -> Array:
+def _anchors(
+    design: MaskedDesign, y: Table, weights: Table | None, which: slice, drop: bool
+) -> Array:
     """Median of each response's first, middle and last row that counts, zero if not finite."""
     anchor = np.zeros(which.stop - which.start)
     for part in ranges(len(anchor), max(1, _SEEN // len(design.x))):

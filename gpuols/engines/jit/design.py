@@ -68,7 +68,10 @@ class Design(NamedTuple):
 def room_for(k: int) -> Room:
     """Room for designs of k columns."""
     half = k * (k + 1) // 2
-    a, n = np.empty((2 * half + 5 * k + 3, 8)), 2 * half
+    rows, n = 2 * half + 5 * k + 3, 2 * half
+    memory = np.empty(8 * (rows + 1))
+    start = -memory.ctypes.data % 64 // 8  # of a line of the cache
+    a = memory[start : start + 8 * rows].reshape(rows, 8)
     return Room(
         a[:half],
         a[half:n],

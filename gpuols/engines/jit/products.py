@@ -86,7 +86,7 @@ def narrow(
             z = [builder.fsub(own, near) for own, near in zip(read_now, anchors, strict=True)]
             if weighted:
                 own = builder.gep(heavy, [row])
-                weight = read(builder, own) if left is None else _some(builder, own, 1, left)
+                weight = read(builder, own) if left is None else read_some(builder, own, 1, left)
                 counts = builder.fcmp_ordered(">", weight, constant(0.0))
                 there = counts if there is None else builder.and_(there, counts)
             if there is not None:
@@ -122,13 +122,13 @@ def _columns(builder: Any, address: Any, count: int, left: Any) -> list[Any]:
     if left is None:
         table = read(builder, address, WIDTH * count)
     else:
-        table = _some(builder, address, count, left)
+        table = read_some(builder, address, count, left)
     nothing = ir.Constant(table.type, ir.Undefined)
     picks = ([column + count * row for row in range(WIDTH)] for column in range(count))
     return [builder.shuffle_vector(table, nothing, PICKS(pick)) for pick in picks]
 
 
-def _some(builder: Any, address: Any, count: int, left: Any) -> Any:
+def read_some(builder: Any, address: Any, count: int, left: Any) -> Any:
     """The first `left` rows of eight, of so many columns; zero for the others."""
     size = WIDTH * count
     kind = ir.VectorType(DOUBLE, size)
@@ -136,6 +136,14 @@ def _some(builder: Any, address: Any, count: int, left: Any) -> Any:
     name = f"llvm.masked.load.v{size}f64.p0"
     own = declared(builder, name, kind, place.type, INDEX, there.type, kind)
     return builder.call(own, [place, INDEX(8), there, ir.Constant(kind, [0.0] * size)])
+
+
+def write_some(builder: Any, address: Any, value: Any, left: Any) -> None:
+    """Put the first `left` of eight lanes side by side at an address."""
+    place = builder.bitcast(address, VECTOR.as_pointer())
+    name = "llvm.masked.store.v8f64.p0"
+    put = declared(builder, name, ir.VoidType(), VECTOR, place.type, INDEX, BITS)
+    builder.call(put, [value, place, INDEX(8), _first(builder, left)])
 
 
 def _first(builder: Any, left: Any, count: int = 1) -> Any:
@@ -178,11 +186,10 @@ def shift(
             begin = builder.mul(loop.index, INT(WIDTH))
             left = builder.sub(arguments[2], begin)
             own, anchor, target = (builder.gep(a, [begin]) for a in (source, near, out))
-            value = builder.fsub(_some(builder, own, 1, left), _some(builder, anchor, 1, left))
-            name = "llvm.masked.store.v8f64.p0"
-            address = builder.bitcast(target, VECTOR.as_pointer())
-            put = declared(builder, name, ir.VoidType(), VECTOR, address.type, INDEX, BITS)
-            builder.call(put, [value, address, INDEX(8), _first(builder, left)])
+            value = builder.fsub(
+                read_some(builder, own, 1, left), read_some(builder, anchor, 1, left)
+            )
+            write_some(builder, target, value, left)
 
     return types.void(source, at, count, near, at_near, out, to), generate
 
@@ -238,13 +245,16 @@ def fetch(_: Any, array: Any, at: Any) -> Any:
     """Have an element of an array's memory brought near; harmless where there is none."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        address = builder.bitcast(
-            pointer(context, builder, sig.args[0], *arguments), ir.IntType(8).as_pointer()
-        )
-        flags = [INDEX(0), INDEX(3), INDEX(1)]
-        own = declared(
-            builder, "llvm.prefetch.p0", ir.VoidType(), address.type, *(flag.type for flag in flags)
-        )
-        builder.call(own, [address, *flags])
+        prefetch(builder, pointer(context, builder, sig.args[0], *arguments), 3)
 
     return types.void(array, at), generate
+
+
+def prefetch(builder: Any, address: Any, level: int) -> None:
+    """Have what is at an address brought near: 3 to the first cache, 2 to the second."""
+    address = builder.bitcast(address, ir.IntType(8).as_pointer())
+    flags = [INDEX(0), INDEX(level), INDEX(1)]
+    own = declared(
+        builder, "llvm.prefetch.p0", ir.VoidType(), address.type, *(flag.type for flag in flags)
+    )
+    builder.call(own, [address, *flags])
