@@ -1,8 +1,8 @@
-"""The compiled CPU engine: batches by functions that Numba compiles, the rest as `cpu` does it.
+"""The compiled CPU engine: batches, and responses on one design, by functions that Numba compiles.
 
-Rows are read once, and moments and answers come together, eight regressions side by side. Sums obey
-the bound of the NumPy engine; in double-double they have its bits (`precise_jit`). What is compiled
-is kept on disk.
+The rest is as `cpu` does it. Rows are read once, and moments and answers come together, eight
+regressions side by side. Sums obey the bound of the NumPy engine; in double-double they have its
+bits (`precise_jit`). What is compiled is kept on disk.
 """
 
 import math
@@ -17,7 +17,6 @@ from gpuols.engines.cpu import (
     check_moments,
     factor_design,
     fit_groups,
-    fit_shared,
     moments_batch,
     moments_groups,
     moments_masked,
@@ -28,10 +27,12 @@ from gpuols.engines.cpu import (
 from gpuols.engines.jit.batch import Lines, columns_of, fit_some, outputs_for, room_for
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
+from gpuols.engines.masked_jit import fit_masked, suits
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.precise_jit import sum_batch as reduce_batch
 from gpuols.engines.precise_jit import sum_groups as reduce_groups
 from gpuols.engines.precise_jit import sum_shared as reduce_shared
+from gpuols.engines.shared_jit import fit_shared
 from gpuols.engines.solution import Solution
 from gpuols.engines.tables import Table, flattened
 from gpuols.engines.threads import spread
@@ -94,13 +95,16 @@ def fit_batch(
     """
     (n, k), m, count = x.shape[-2:], y.shape[-1], len(ridge)
     # Of whatever is one kind of array less is to be compiled.
-    ridge = np.array(ridge)
+    ridge, tol = np.array(ridge), float(tol)
+    shape = Shape(n, k, m, "double", centered, weights is not None or drop, drop)
+    if masked and suits(shape):
+        settings: Any = {"tol": tol, "batch_size": batch_size, "report": report}
+        return fit_masked(x, y, weights, lead, ridge, shape, fit_batch, **settings)
     if drop and weights is None:
         weights = np.ones(n)
-    shape = Shape(n, k, m, "double", centered, weights is not None, drop)
     tables = [None if a is None else _Rows(a, lead, i) for a, i in ((x, 2), (y, 2), (weights, 1))]
     outputs, places, calls = outputs_for(shape, count), places_of(k, m), [0]
-    given = (n, k, m, centered, drop, float(tol)), columns_of(k, m)
+    given = (n, k, m, centered, drop, tol), columns_of(k, m)
 
     def work(span: slice, _: Workspace) -> int:
         room, own = room_for(shape), np.empty(n) if shape.weighted else None

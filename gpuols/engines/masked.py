@@ -44,7 +44,7 @@ _SUMS = 2**21
 # Numbers looked at together in search of anchors.
 _SEEN = 2**20
 # Sum of weights up to which an underflow of z ⊗ z is below what the error bound counts.
-_HEAVY = 2.0**64
+HEAVY = 2.0**64
 # Weights of which eight can be multiplied.
 _LEAST, _MOST = 2.0**-100, 2.0**100
 
@@ -129,7 +129,7 @@ def _sum_some(
             block.multiply(table, out)
         tree.add(sums)
     sums = np.concatenate(tree.total()[0], axis=1)[:, :count]
-    return sums, np.asarray(doubtful | ~(sums[0] < _HEAVY))
+    return sums, np.asarray(doubtful | ~(sums[0] < HEAVY))
 
 
 def _store(sums: Array, products: Products, out: Moments, place: Any) -> None:

@@ -23,16 +23,16 @@ class Workspace:
         size = math.prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
-            buffer = self._buffers[name] = _aligned(size)
+            buffer = self._buffers[name] = aligned((size,))
         return buffer[:size].reshape(shape)
 
 
-def _aligned(size: int) -> Array:
-    """Float64 array of `size` elements on a cache-line boundary."""
-    spare = _ALIGNMENT // 8
+def aligned(shape: tuple[int, ...]) -> Array:
+    """Float64 array, C order, on a cache-line boundary, with whatever the memory held before."""
+    spare, size = _ALIGNMENT // 8, math.prod(shape)
     memory = np.empty(size + spare)
     start = (-memory.ctypes.data % _ALIGNMENT) // 8
-    return memory[start : start + size]
+    return memory[start : start + size].reshape(shape)
 
 
 class TreeSum:

@@ -139,7 +139,7 @@ class _Columns:
     ) -> tuple[Moments, Solution | None, Any]:
         """Moments and answers in double, and how many of all may call for a closer look."""
         plain, job = replace(self.design, low=None, units=None, precise=False), self.job
-        if job.engine.fit_shared is None:
+        if job.engine.fit_shared is None or plain.k > job.engine.WIDEST:
             return *self._read(plain, every, report), every.shape
         ridge = np.zeros(()) if job.ridge is None else job.ridge
         factored = self.factored or job.engine.factor_design(plain, ridge)

@@ -226,3 +226,40 @@ def tally(_: Any, where: Any, number: Any) -> Any:
         return builder.ctpop(builder.and_(whole, first))
 
     return types.int64(MASK, types.int64), generate
+
+
+@intrinsic
+def mantissa(_: Any, a: Any) -> Any:
+    """Of normal numbers above zero, in [1, 2)."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], WORDS)
+        low = builder.and_(bits, ir.Constant(WORDS, [2**52 - 1] * WIDTH))
+        one = ir.Constant(WORDS, [1023 << 52] * WIDTH)
+        return builder.bitcast(builder.or_(low, one), VECTOR)
+
+    return LANES(LANES), generate
+
+
+@intrinsic
+def exponent(_: Any, a: Any) -> Any:
+    """Of normal numbers above zero, as numbers: a is 2 to it times the mantissa."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], WORDS)
+        raised = builder.lshr(bits, ir.Constant(WORDS, [52] * WIDTH))
+        whole = builder.sub(raised, ir.Constant(WORDS, [1023] * WIDTH))
+        return builder.sitofp(whole, VECTOR)
+
+    return LANES(LANES), generate
+
+
+@intrinsic
+def holds(_: Any, where: Any) -> Any:
+    """Whether a mask holds in some lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", bits, ir.IntType(WIDTH)(0))
+
+    return types.boolean(MASK), generate

@@ -84,7 +84,7 @@ def narrow(
             z = [builder.fsub(own, near) for own, near in zip(read_now, anchors, strict=True)]
             if weighted:
                 own = builder.gep(heavy, [row])
-                weight = read(builder, own) if left is None else _some(builder, own, 1, left)
+                weight = read(builder, own) if left is None else read_some(builder, own, 1, left)
                 counts = builder.fcmp_ordered(">", weight, constant(0.0))
                 there = counts if there is None else builder.and_(there, counts)
             if there is not None:
@@ -120,13 +120,13 @@ def _columns(builder: Any, address: Any, count: int, left: Any) -> list[Any]:
     if left is None:
         table = read(builder, address, WIDTH * count)
     else:
-        table = _some(builder, address, count, left)
+        table = read_some(builder, address, count, left)
     nothing = ir.Constant(table.type, ir.Undefined)
     picks = ([column + count * row for row in range(WIDTH)] for column in range(count))
     return [builder.shuffle_vector(table, nothing, PICKS(pick)) for pick in picks]
 
 
-def _some(builder: Any, address: Any, count: int, left: Any) -> Any:
+def read_some(builder: Any, address: Any, count: int, left: Any) -> Any:
     """The first `left` rows of eight, of so many columns; zero for the others."""
     size = WIDTH * count
     kind = ir.VectorType(DOUBLE, size)
@@ -134,6 +134,14 @@ def _some(builder: Any, address: Any, count: int, left: Any) -> Any:
     name = f"llvm.masked.load.v{size}f64.p0"
     own = declared(builder, name, kind, place.type, INDEX, there.type, kind)
     return builder.call(own, [place, INDEX(8), there, ir.Constant(kind, [0.0] * size)])
+
+
+def write_some(builder: Any, address: Any, value: Any, left: Any) -> None:
+    """Put the first `left` of eight lanes side by side at an address."""
+    place = builder.bitcast(address, VECTOR.as_pointer())
+    name = "llvm.masked.store.v8f64.p0"
+    put = declared(builder, name, ir.VoidType(), VECTOR, place.type, INDEX, BITS)
+    builder.call(put, [value, place, INDEX(8), _first(builder, left)])
 
 
 def _first(builder: Any, left: Any, count: int = 1) -> Any:
@@ -181,19 +189,12 @@ def shift(
         with cgutils.for_range(builder, steps) as block:
             begin = builder.mul(block.index, INT(WIDTH))
             left = builder.sub(count, begin)
-            anchor, there = (
-                _some(builder, builder.gep(near, [begin]), 1, left),
-                _first(builder, left),
-            )
+            anchor = read_some(builder, builder.gep(near, [begin]), 1, left)
             with cgutils.for_range(builder, rows) as row:
                 own = builder.add(builder.mul(row.index, count), begin)
                 to = builder.add(builder.mul(row.index, pitch), begin)
-                value = builder.fsub(_some(builder, builder.gep(source, [own]), 1, left), anchor)
-                name = "llvm.masked.store.v8f64.p0"
-                address = builder.bitcast(builder.gep(out, [to]), VECTOR.as_pointer())
-                kinds = VECTOR, address.type, INDEX, BITS
-                put = declared(builder, name, ir.VoidType(), *kinds)
-                builder.call(put, [value, address, INDEX(8), there])
+                found = read_some(builder, builder.gep(source, [own]), 1, left)
+                write_some(builder, builder.gep(out, [to]), builder.fsub(found, anchor), left)
 
     return types.void(source, count, rows, near, out, pitch), generate
 
@@ -236,7 +237,7 @@ def tile(
             line = pointer(
                 context, builder, sig.args[7], arguments[7], builder.mul(loop.index, INT(WIDTH))
             )
-            _bring(builder, line, 2)
+            prefetch(builder, line, 2)
             own, other = builder.gep(left, [row]), builder.gep(right, [row])
             vectors = [read(builder, builder.gep(other, [INT(WIDTH * v)])) for v in range(number)]
             for i in range(WIDTH):
@@ -256,14 +257,16 @@ def fetch(_: Any, array: Any, at: Any) -> Any:
     """Have an element of an array's memory brought near; harmless where there is none."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        _bring(builder, pointer(context, builder, sig.args[0], *arguments), 3)
+        prefetch(builder, pointer(context, builder, sig.args[0], *arguments), 3)
 
     return types.void(array, at), generate
 
 
-def _bring(builder: Any, place: Any, level: int) -> None:
-    """Have an address brought near, 3: into the nearest cache."""
-    address = builder.bitcast(place, ir.IntType(8).as_pointer())
+def prefetch(builder: Any, address: Any, level: int) -> None:
+    """Have what is at an address brought near: 3 to the first cache, 2 to the second."""
+    address = builder.bitcast(address, ir.IntType(8).as_pointer())
     flags = [INDEX(0), INDEX(level), INDEX(1)]
-    kinds = address.type, *(flag.type for flag in flags)
-    builder.call(declared(builder, "llvm.prefetch.p0", ir.VoidType(), *kinds), [address, *flags])
+    own = declared(
+        builder, "llvm.prefetch.p0", ir.VoidType(), address.type, *(flag.type for flag in flags)
+    )
+    builder.call(own, [address, *flags])

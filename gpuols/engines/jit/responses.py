@@ -1,0 +1,237 @@
+"""Responses: rows of many responses on one design to moments and answers, sixteen side by side.
+
+What follows from the design is known beforehand: a response is a panel's sums of products, then
+`solve.answer` with the same design in all lanes.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.jit.anchors import median
+from gpuols.engines.jit.batch import Outputs
+from gpuols.engines.jit.compiling import compiled, kept
+from gpuols.engines.jit.design import room_in, room_size
+from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every, fma
+from gpuols.engines.jit.memory import Memory, address, load, store
+from gpuols.engines.jit.panels import (
+    PANEL,
+    ROWS,
+    SIDE,
+    STRIP,
+    VECTORS,
+    Sheet,
+    bring,
+    collapse,
+    keep,
+    multiply,
+    settle,
+    stack_for,
+    zeros,
+)
+from gpuols.engines.jit.premise import Premise, furnish
+from gpuols.engines.jit.solve import Target, answer, product_of
+from gpuols.engines.jit.straight import BLOCK, WIDE_STRIP, WIDEST, add_straight, is_straight
+from gpuols.errors import Status
+
+Array = NDArray[np.float64]
+
+_OK = float(Status.OK)
+
+
+class Rooms(NamedTuple):
+    """What a thread works in, as the functions that take it say."""
+
+    panels: Array
+    near: Array
+    stack: Array
+    sums: Array
+    solving: Array
+    answers: Array
+    code: Array
+
+
+def rooms_for(n: int, k: int) -> Rooms:
+    """Room for responses on a design of n rows and k columns."""
+    q, strip = k + 1, WIDE_STRIP if k < WIDEST else STRIP
+    return Rooms(
+        panels=zeros(STRIP * VECTORS, WIDTH),
+        near=zeros(strip * SIDE, WIDTH),
+        stack=stack_for(n, strip * SIDE * entries_of(k)),
+        sums=zeros(3 + 3 * q + q * (q + 1) // 2, WIDTH),
+        solving=zeros(room_size(k)),
+        answers=zeros(2 * k + 4, WIDTH),
+        code=zeros(1, WIDTH),
+    )
+
+
+@compiled
+def entries_of(k: int) -> int:
+    """Sums of a response: its square, and its products with w and the columns, an even number."""
+    return 1 + (k + 2) // 2 * 2
+
+
+@compiled
+def find_anchors(
+    sheet: Sheet, rows: NDArray[np.int64], first: int, count: int, near: Array
+) -> None:
+    """Anchors of `count` responses, the first of which is `first`."""
+    for lane in range(count):
+        at = sheet.start + (first + lane) * sheet.across
+        near[lane // WIDTH, lane % WIDTH] = median(
+            sheet.memory[at + rows[0] * sheet.down],
+            sheet.memory[at + rows[1] * sheet.down],
+            sheet.memory[at + rows[2] * sheet.down],
+        )
+
+
+@compiled
+def shift(
+    panels: Array,
+    vector: int,
+    near: Array,
+    side: int,
+    weights: Array,
+    start: int,
+    rows: int,
+    out: Array,
+    to: int,
+) -> None:
+    """Subtract anchors `side`, `side` + 1 from a panel; weighted sums of squares to `out`.
+
+    Numbers in rows of no weight become zero.
+    """
+    anchor, other = load(near, side), load(near, side + 1)
+    squares = others = every(0.0)
+    for i in range(rows):
+        weight = weights[start + i]
+        u, v = load(panels, vector) - anchor, load(panels, vector + 1) - other
+        if weight == 0.0:
+            u = v = every(0.0)
+        store(panels, vector, u)
+        store(panels, vector + 1, v)
+        squares, others = fma(weight * u, u, squares), fma(weight * v, v, others)
+        vector += SIDE
+    store(out, to, squares)
+    store(out, to + 1, others)
+
+
+@compiled
+def sum_strip(sheet: Sheet, premise: Premise, first: int, count: int, rooms: Rooms) -> None:
+    """Sums about the anchor of the responses of a strip, to the bottom of a stack."""
+    columns, weights, near = premise.columns, premise.weights, rooms.near
+    n, vectors = columns.rows, SIDE * entries_of(premise.vectors.shape[1])
+    straight, panels = is_straight(sheet, columns), (count + PANEL - 1) // PANEL
+    depth, number, start = 0, 0, 0
+    while start < n or number == 0:
+        rows, out = min(ROWS, n - start), rooms.stack[depth]
+        if straight:
+            out[: panels * vectors * WIDTH] = 0.0
+            for block in range(start, start + rows, BLOCK):
+                some = min(BLOCK, start + rows - block)
+                at, width = sheet.start + first + block * sheet.down, columns.widths[0]
+                for panel in range(panels):
+                    left = columns.memory, block * width, width, weights, block
+                    right = sheet.memory, at + PANEL * panel, sheet.down, count - PANEL * panel
+                    add_straight(*left, *right, near, SIDE * panel, some, out, panel * vectors)
+        else:
+            bring(sheet, start, rows, first, count, rooms.panels)
+            for panel in range(panels):
+                vector, to, side = panel * VECTORS, panel * vectors, panel * SIDE
+                shift(rooms.panels, vector, near, side, weights, start, rows, out, to)
+            multiply(columns, start, rows, rooms.panels, panels, out, SIDE, vectors)
+        depth, number, start = depth + 1, number + 1, start + rows
+        depth = settle(rooms.stack, depth, number)
+    collapse(rooms.stack, depth)
+
+
+@compiled
+def centre(sums: Array, at: int, anchor: Lanes, k: int, centered: bool, v: Memory) -> None:
+    """Sums of eight responses to moments about the mean, where `answer` reads them."""
+    q, weight = k + 1, load(v, 1)
+    some = choose(weight == 0.0, every(1.0), weight)
+    square, mean = load(sums, at), load(sums, at + SIDE) / some
+    store(v, 3 + k, anchor)
+    store(v, 3 + q + k, mean)
+    store(v, 3 + 2 * q + k, square)
+    first = 3 + 3 * q
+    for j in range(k):
+        entry = load(sums, at + SIDE * (2 + j))
+        if centered:
+            entry = entry - weight * load(v, 3 + q + j) * mean
+        store(v, first + product_of(k, j, k), entry)
+    if centered:
+        square = square - weight * mean * mean
+    store(v, first + product_of(k, k, k), square)
+
+
+@compiled
+def deliver(
+    v: Memory, k: int, p: int, rooms: Rooms, outputs: Outputs, first: int, count: int
+) -> int:
+    """Write moments and answers of up to eight responses; how many call for a closer look."""
+    q, size = k + 1, outputs.moments.shape[1]
+    places = 3 + k, 3 + q + k, 3 + 2 * q + k, 3 + 3 * q + product_of(k, k, k)
+    for e in range(4):
+        keep(outputs.moments, e * size + first, count, load(v, places[e]))
+    for j in range(k):
+        own = load(v, 3 + 3 * q + product_of(k, j, k))
+        keep(outputs.moments, (4 + j) * size + first, count, own)
+    for e in range(p + 2):
+        own = load(rooms.answers, e if e < p else e + p)
+        keep(outputs.answers, e * size + first, count, own)
+    rejected = 0
+    for lane in range(count):
+        outputs.status[0, first + lane] = np.int8(rooms.code[0, lane])
+        rejected += rooms.code[0, lane] != _OK
+    return rejected
+
+
+def _fit_responses(fingerprint: int) -> Callable[..., int]:
+    def fit_responses(
+        sheet: Sheet,
+        premise: Premise,
+        centered: bool,
+        tol: float,
+        rooms: Rooms,
+        outputs: Outputs,
+        first: int,
+        count: int,
+    ) -> int:
+        """Answer responses, the first of which is number `first` of the outputs.
+
+        Moments are anchors, means less these, sums of squares about the anchors and the means, and
+        products with the columns, (4 + k, m); answers are coefficients, sums of squared residuals
+        and error bounds, (p + 2, m). Gives how many call for a closer look.
+        """
+        k, v, rejected = premise.vectors.shape[1], address(rooms.sums, 0), 0 * fingerprint
+        solving, own = room_in(address(rooms.solving, 0), k), address(rooms.answers, 0)
+        target = Target(own, own, own, WIDTH, 0)
+        p = k + 1 if centered else k
+        design = furnish(premise, k, v, solving)
+        entries, whole = entries_of(k), STRIP * PANEL
+        if is_straight(sheet, premise.columns):
+            whole = WIDE_STRIP * PANEL
+        base, number = 0, sheet.ahead or whole
+        while base < count:
+            number = min(number, count - base)
+            if premise.anchors[0] >= 0:
+                find_anchors(sheet, premise.anchors, base, number, rooms.near)
+            sum_strip(sheet, premise, base, number, rooms)
+            for lane in range(0, number, WIDTH):
+                side = lane // WIDTH
+                at = side // SIDE * SIDE * entries + side % SIDE
+                centre(rooms.stack[0], at, load(rooms.near, side), k, centered, v)
+                code = answer(v, k, 1, centered, 0, tol, design, solving, target)
+                store(rooms.code, 0, code)
+                place, own = first + base + lane, min(WIDTH, number - lane)
+                rejected += deliver(v, k, p, rooms, outputs, place, own)
+            base, number = base + number, whole
+        return rejected
+
+    return fit_responses
+
+
+fit_responses = kept(_fit_responses)

@@ -1,0 +1,78 @@
+"""Sheets: numbers of many regressions as panels are filled from, copied where they must be."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.jit.panels import Sheet
+from gpuols.engines.tables import Stacked, Table
+from gpuols.selection import ranges
+
+_COPIED = 2**21  # numbers copied together
+_LINE = 8  # numbers of a line of the cache
+
+
+class Sheets:
+    """Numbers (B, n), any real dtype and strides.
+
+    Parameters
+    ----------
+    array : (..., n)
+        The numbers.
+    lead : tuple of int
+        Shape L that the leading axes broadcast to, B in all.
+    """
+
+    def __init__(self, array: NDArray[Any], lead: tuple[int, ...]) -> None:
+        rows = array.shape[-1]
+        full = np.broadcast_to(array, (*lead, rows))
+        self.table: Table = full if len(lead) == 1 else Stacked(full, lead)
+        self.there = _there(full) if len(lead) == 1 else None
+        self.step = None if self.there else max(1, _COPIED // max(rows, 1))
+
+    def at(self, span: slice) -> Sheet:
+        """Those of a range of regressions, where they are if they are neighbours as doubles."""
+        if self.there is not None:
+            start = span.start * self.there.across
+            memory, _, down, across, ahead = self.there
+            lead = (ahead - start) % _LINE if across == 1 else 0
+            return Sheet(memory, start, down, across, lead)
+        copied = np.array(self.table[span, :], np.float64, order="C")
+        flat = copied.reshape(-1)
+        flat.flags.writeable = False
+        return Sheet(flat, 0, 1, copied.shape[1], 0)
+
+
+def nowhere() -> Sheet:
+    """A sheet that nothing is read of."""
+    memory = np.zeros(0)
+    memory.flags.writeable = False
+    return Sheet(memory, 0, 1, 1, 0)
+
+
+def parts(span: slice, sheets: Sequence[Sheets | None]) -> Iterator[slice]:
+    """Ranges of regressions to answer together; short ones where numbers are to be copied."""
+    steps = [sheet.step for sheet in sheets if sheet is not None and sheet.step is not None]
+    count = span.stop - span.start
+    for part in ranges(count, min([count or 1, *steps])):
+        yield slice(span.start + part.start, span.start + part.stop)
+
+
+def _there(full: NDArray[Any]) -> Sheet | None:
+    """Numbers (B, n) where they are; None if they are not neighbours along an axis, as doubles."""
+    if full.dtype != np.float64 or not full.flags.aligned or not full.size:
+        return None
+    (count, rows), steps = full.shape, full.strides
+    if min(steps) < 0 or any(step % 8 for step in steps):
+        return None
+    across, down = (
+        1 if size == 1 else step // 8 for size, step in zip(full.shape, steps, strict=True)
+    )
+    if 1 not in (across, down):
+        return None
+    length = (count - 1) * across + (rows - 1) * down + 1
+    memory = np.lib.stride_tricks.as_strided(full, (length,), (8,), writeable=False)
+    ahead = -memory.ctypes.data // 8 % _LINE if across == 1 else 0
+    return Sheet(memory, 0, down, across, ahead)
