@@ -5,6 +5,7 @@ from typing import Any
 
 from gpuols import keys as grouping_keys
 from gpuols.call import call
+from gpuols.engines import compiles
 from gpuols.errors import InputError
 from gpuols.options import Options, Progress
 from gpuols.plan import Load
@@ -72,13 +73,13 @@ def fit(
     device : str
         "auto": where the data is; data in host memory is fitted on the CPU, or on the first CUDA
         device where the time for copies and work, by rates measured there once, is expected to be
-        clearly less. "cpu", "cpu:numpy"; "cpu:numba": batches by compiled code, where Numba is
-        installed, the rest as "cpu"; "cuda", "cuda:1": data in host memory is copied over, and
-        the results are copied back; "cuda:all": the same with every device that CUDA shows, a
-        share each, while data on a device is fitted there. What the error bound rejects is summed
-        again where it was, and solved there but beyond 64 columns and for responses on one design.
-        `Result.engine` says what ran: "cuda:0+cpu:numpy" where the CPU solved, or summed, a part.
-        An engine that can't be had raises, saying why.
+        clearly less. "cpu", "cpu:numpy"; "cpu:numba": batches and groups by compiled code, where
+        Numba is installed, the rest as "cpu"; "cuda", "cuda:1": data in host memory is copied
+        over, and the results are copied back; "cuda:all": the same with every device that CUDA
+        shows, a share each, while data on a device is fitted there. What the error bound rejects
+        is summed again where it was, and solved there but beyond 64 columns and for responses on
+        one design. `Result.engine` says what ran: "cuda:0+cpu:numpy" where the CPU solved, or
+        summed, a part. An engine that can't be had raises, saying why.
     batch_size : int, optional
         Regressions worked on together, instead of what a memory budget of 256 MiB allows.
     progress : bool or callable
@@ -205,7 +206,7 @@ def fit_groups(
         add_intercept, missing, solver, tol, singular, device, batch_size, progress, names
     )
     rows = read_table(X, y, weights, names)
-    grouping = _group(groups, offsets, rows.n).for_rows(rows.place)
+    grouping = _group(groups, offsets, rows.n, device).for_rows(rows.place)
 
     def answer(rows: Rows, job: Job) -> Answer:
         return grouped.answer(rows, grouping, job)
@@ -217,7 +218,7 @@ def fit_groups(
     return call(rows, options, answer, lead, ridge, keys, load=load)
 
 
-def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
+def _group(groups: Any, offsets: Any, rows: int, device: str) -> grouping_keys.Grouping:
     if isinstance(groups, grouping_keys.Grouping):
         return groups
     if (groups is None) == (offsets is None):
@@ -228,5 +229,5 @@ def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
             "pass groups= for a key a row, or offsets= for rows already in order",
         )
     if groups is not None:
-        return grouping_keys.group_by_keys(groups, rows)
+        return grouping_keys.group_by_keys(groups, rows, compiled=compiles(device))
     return grouping_keys.group_by_offsets(offsets, rows)

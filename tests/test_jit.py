@@ -133,13 +133,23 @@ def test_bits_are_a_regressions_own(n, k):
 
 
 @needs_numba
+def test_a_penalty_is_a_regressions_own():
+    X, y = normal(8, 60, 3), normal(8, 60, seed=1)
+    ridge = np.arange(8) % 3 * 1.5
+    whole = gpuols.fit(X, y, ridge=ridge, add_intercept=True, device="cpu:numba")
+    for b, penalty in enumerate(ridge):
+        given = {"ridge": penalty, "add_intercept": True, "device": "cpu:numba"}
+        assert_same_bits(gpuols.fit(X[[b]], y[[b]], **given)[0], whole[b])
+
+
+@needs_numba
 def test_the_result_says_who_was_at_work():
     X, y = normal(12, 50, 3), normal(12, 50, seed=1)
     keys = np.repeat(np.arange(12), 50)
     assert gpuols.fit(X, y, device="cpu:numba").engine == "cpu:numba"
     helped = "cpu:numba+cpu:numpy"
     groups = gpuols.fit_groups(X.reshape(-1, 3), y.reshape(-1), keys, device="cpu:numba")
-    assert groups.engine == helped
+    assert groups.engine == "cpu:numba"
     assert gpuols.fit(X[0], y.T, device="cpu:numba").engine == helped
     assert gpuols.fit(X, y, device="cpu:numba", solver="accurate").engine == helped
     X[5, :, 2] = X[5, :, 1]

@@ -1,4 +1,4 @@
-"""The compiled CPU engine: batches by functions that Numba compiles, the rest as `cpu` does it.
+"""The compiled CPU engine: batches and groups by code that Numba compiles, the rest as by `cpu`.
 
 Rows are read once, and moments and answers come together, eight regressions side by side. Sums obey
 the bound of the NumPy engine, whose own second looks are. What is compiled is kept on disk.
@@ -15,7 +15,6 @@ from gpuols.engines.cpu import (
     at_work,
     check_moments,
     factor_design,
-    fit_groups,
     fit_shared,
     moments_batch,
     moments_groups,
@@ -28,6 +27,7 @@ from gpuols.engines.cpu import (
     solve,
     unscaled_covariance,
 )
+from gpuols.engines.cpu_jit_groups import fit_groups
 from gpuols.engines.jit.batch import Lines, Outputs, columns_of, fit_some, rooms_for
 from gpuols.engines.jit.rows import order_of
 from gpuols.engines.launches import Shape

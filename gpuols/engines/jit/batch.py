@@ -137,7 +137,7 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
                 else:
                     at_w = 0 if w is None else w.start + b * w.step
                     memory = None if w is None else w.memory
-                    weigh(x.memory, at_x, k, y.memory, at_y, m, memory, at_w, drop, weighted)
+                    weigh(x.memory, at_x, k, y.memory, at_y, m, memory, at_w, n, drop, weighted)
                 rows = count_rows(weighted, n, v, lane)
                 near[:] = 0.0
                 if centered and rows[0] >= 0:

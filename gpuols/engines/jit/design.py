@@ -97,6 +97,7 @@ def examine(v: Array, k: int, m: int, centered: bool, ridge: Array, room: Room) 
         v,
         first,
         k,
+        penalty,
         any_penalty,
         scale,
         room.inverse,

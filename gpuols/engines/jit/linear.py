@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import Lanes, Mask, every, load, near_root, root, store
+from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, load, near_root, root, store
 
 Array = NDArray[Any]
 
@@ -96,14 +96,15 @@ def diagonals(
     v: Array,
     first: int,
     k: int,
-    penalised: bool,
+    penalty: Lanes,
+    any_penalty: bool,
     scale: Array,
     inverse: Array,
     spread: Array,
     variance: Array,
     column: Array,
 ) -> None:
-    """Diagonals of A⁻¹ and of A⁻¹ D S D A⁻¹; the same without a penalty."""
+    """Diagonals of A⁻¹ and of A⁻¹ D S D A⁻¹; the same without a penalty, whoever has one."""
     for j in range(k):
         total = every(0.0)
         for i in range(j, k):
@@ -111,7 +112,7 @@ def diagonals(
             total = total + entry * entry
         store(spread, j, total)
         store(variance, j, total)
-    if not penalised:
+    if not any_penalty:
         return
     for j in range(k):
         for h in range(k):
@@ -119,4 +120,5 @@ def diagonals(
             for i in range(max(h, j), k):
                 total = total + load(inverse, packed(i, h)) * load(inverse, packed(i, j))
             store(column, h, total)
-        store(variance, j, quadratic(v, first, k, scale, column))
+        shrunk = quadratic(v, first, k, scale, column)
+        store(variance, j, choose(penalty > 0.0, shrunk, load(spread, j)))

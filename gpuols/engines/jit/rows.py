@@ -101,11 +101,12 @@ def weigh(
     m: int,
     w: Any,
     at_w: int,
+    n: int,
     drop: bool,
     out: Array,
 ) -> None:
-    """Weights of rows, zero for those that miss a value if these are dropped."""
-    for i in range(len(out)):
+    """Weights of n rows, zero for those that miss a value if these are dropped."""
+    for i in range(n):
         weight = 1.0 if w is None else w[at_w + i]
         if drop:
             there = weight > 0.0
