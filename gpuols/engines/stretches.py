@@ -6,6 +6,7 @@ holds at a time.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -211,11 +212,10 @@ def _cut(
     """Ranges of groups, of about so many numbers of rows, at most `batch_size` groups long."""
     rows = max(1, numbers // max(1, sum(own.width for own in columns)))
     starts = np.cumsum(counts) - counts
-    edges = np.flatnonzero(np.diff(starts // rows, prepend=-1)).tolist() if len(counts) else []
-    parts = zip(edges, [*edges[1:], len(counts)], strict=True)
+    edges = np.flatnonzero(np.diff(starts // rows, prepend=-1))
     most = batch_size or max(1, len(counts))
     return [
         slice(first + own.start, first + own.stop)
-        for first, last in parts
+        for first, last in pairwise([*edges.tolist(), len(counts)])
         for own in ranges(last - first, most)
     ]
