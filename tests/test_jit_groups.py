@@ -61,7 +61,7 @@ def ranges_of_few_rows(monkeypatch):
     monkeypatch.setattr(stretches, "_SETTLED", 4000)
     monkeypatch.setattr(stretches, "_READ", 4000)
     monkeypatch.setattr(stretches, "_DEALT", 300)
-    monkeypatch.setattr(stretches.plan, "BUDGET", 50_000)
+    monkeypatch.setattr(stretches, "BUDGET", 50_000)
     monkeypatch.setenv("GPUOLS_NUM_THREADS", "3")
 
 
@@ -148,7 +148,7 @@ def test_an_order_found_elsewhere_is_followed():
 
 
 def test_progress_counts_all(monkeypatch):
-    monkeypatch.setattr(stretches.plan, "BUDGET", 50_000)
+    monkeypatch.setattr(stretches, "BUDGET", 50_000)
     X, y, keys, _ = table()
     told = []
     fit(X, y, keys, batch_size=4, progress=lambda done, total: told.append((done, total)))

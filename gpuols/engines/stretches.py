@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols import plan
 from gpuols.engines.jit.batch import Lines, columns_of
 from gpuols.engines.jit.buckets import OWNERS, TOGETHER, deal, finish, settle
 from gpuols.engines.jit.groups import Stretches
@@ -20,6 +19,7 @@ from gpuols.engines.labels import Labels
 from gpuols.engines.tables import LongTable
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
+from gpuols.plan import BUDGET
 from gpuols.selection import ranges
 
 Array = NDArray[np.float64]
@@ -94,7 +94,7 @@ class Dealt:
         parts = _cut(self._counts, self._columns, _SETTLED, batch_size)
         ends = np.cumsum([8 * self._numbers * int(self._counts[part].sum()) for part in parts])
         while parts:
-            taken = max(1, int(np.searchsorted(ends, plan.BUDGET, side="right")))
+            taken = max(1, int(np.searchsorted(ends, BUDGET, side="right")))
             self._deal(parts[:taken])
             yield parts[:taken]
             parts, ends = parts[taken:], ends[taken:] - ends[taken - 1]
