@@ -5,6 +5,7 @@ from typing import Any
 
 from gpuols import keys as grouping_keys
 from gpuols.call import call
+from gpuols.engines import compiles
 from gpuols.errors import InputError
 from gpuols.options import Options, Progress
 from gpuols.plan import Load
@@ -207,7 +208,7 @@ def fit_groups(
         add_intercept, missing, solver, tol, singular, device, batch_size, progress, names
     )
     rows = read_table(X, y, weights, names)
-    grouping = _group(groups, offsets, rows.n).for_rows(rows.place)
+    grouping = _group(groups, offsets, rows.n, device).for_rows(rows.place)
 
     def answer(rows: Rows, job: Job) -> Answer:
         return grouped.answer(rows, grouping, job)
@@ -219,7 +220,7 @@ def fit_groups(
     return call(rows, options, answer, lead, ridge, keys, load=load)
 
 
-def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
+def _group(groups: Any, offsets: Any, rows: int, device: str) -> grouping_keys.Grouping:
     if isinstance(groups, grouping_keys.Grouping):
         return groups
     if (groups is None) == (offsets is None):
@@ -230,5 +231,5 @@ def _group(groups: Any, offsets: Any, rows: int) -> grouping_keys.Grouping:
             "pass groups= for a key a row, or offsets= for rows already in order",
         )
     if groups is not None:
-        return grouping_keys.group_by_keys(groups, rows)
+        return grouping_keys.group_by_keys(groups, rows, compiled=compiles(device))
     return grouping_keys.group_by_offsets(offsets, rows)

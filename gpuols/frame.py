@@ -8,6 +8,7 @@ import numpy as np
 
 from gpuols import formula as formulas
 from gpuols.columns import Columns
+from gpuols.engines import compiles
 from gpuols.errors import InputError, InputTypeError
 from gpuols.fit import fit, fit_groups
 from gpuols.keys import group_by_keys
@@ -132,7 +133,8 @@ def fit_frame(
     }
     groups = tuple(table.native(name) for name in keys)
     if groups:
-        grouping = group_by_keys(groups[0] if isinstance(by, str) else groups, table.rows)
+        key = groups[0] if isinstance(by, str) else groups
+        grouping = group_by_keys(key, table.rows, compiled=compiles(device))
         about["key_frame"] = table.rows_of(keys, grouping.first)
         about["key_rows"] = np.arange(len(grouping.counts))
     options: dict[str, Any] = {

@@ -5,15 +5,17 @@ One mechanism serves every dtype and any number of keys: a column becomes one or
 are joined like digits into one integer a row, and the distinct integers ranked.
 
 - SciPy's transpose of a sparse matrix with one entry a row brings the rows into group order: a
-  counting sort in compiled code, stable, linear, and faster than NumPy's radix sort.
+  counting sort in compiled code, stable, linear, and faster than NumPy's radix sort. Where the
+  compiled engine is asked for, `engines.labels` groups rows, and lists them when asked.
 - Columns of pandas, polars, pyarrow and torch convert themselves to NumPy. Where that rounds
   integers or spells numbers as strings, the elements are taken as Python objects instead.
 - Keys that are on a device are sorted there (`ordering`); their counts, and each distinct key, are
   copied to the host, the order of the rows only where the rows are there.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import count
 from numbers import Integral
 from typing import Any
@@ -39,8 +41,13 @@ class Grouping:
 
     keys: Array | tuple[Array, ...] | None  # (G,) ascending, nulls last; None for offsets
     counts: NDArray[np.int64]  # (G,) rows in each group
-    # (N,) rows, group after group, in table order, where the keys are; None: as they lie
-    order: Any
+    _order: Any
+    labels: Any = None  # `engines.labels.Labels`, or None
+
+    @cached_property
+    def order(self) -> Any:
+        """Rows, group after group, in table order, (N,), where the keys are; None: as they lie."""
+        return self._order if self.labels is None else self.labels.order()
 
     @property
     def starts(self) -> NDArray[np.int64]:
@@ -49,17 +56,19 @@ class Grouping:
 
     def for_rows(self, place: str) -> "Grouping":
         """The same, its order in host memory or where the rows are, "cpu" or "cuda:N"."""
-        if self.order is None or place_of(self.order) in (CPU, place):
+        if self._order is None or place_of(self._order) in (CPU, place):
             return self
-        return replace(self, order=to_host(self.order))
+        return replace(self, _order=to_host(self._order))
 
     @property
     def first(self) -> NDArray[Any]:
         """First row of each group, (G,), where none is empty and the order is in host memory."""
+        if self.labels is not None:
+            return np.asarray(self.labels.first)
         return self.starts if self.order is None else self.order[self.starts]
 
 
-def group_by_keys(groups: object, n_rows: int) -> Grouping:
+def group_by_keys(groups: object, n_rows: int, *, compiled: bool = False) -> Grouping:
     """Group the rows that have equal keys.
 
     Parameters
@@ -70,6 +79,8 @@ def group_by_keys(groups: object, n_rows: int) -> Grouping:
         device, they stay there, and so does the order of the rows.
     n_rows : int
         Rows of the data.
+    compiled : bool
+        Whether code that Numba compiles is to find the groups of keys in host memory.
 
     Returns
     -------
@@ -88,7 +99,7 @@ def group_by_keys(groups: object, n_rows: int) -> Grouping:
     place = _place_of(groups)
     columns = _as_columns(groups, n_rows, place)
     if place == CPU:
-        found = Grouping(None, *_sort_rows(_encode(columns)))
+        found = Grouping(None, *(_label if compiled and n_rows else _sort)(columns))
         keys = tuple(_tidy(column[found.first]) for column in columns)
     else:
         with at(place):
@@ -239,13 +250,26 @@ def _encode(columns: list[Array]) -> Codes:
     """Rank the rows by their keys, equal keys alike, without gaps."""
     if not columns[0].size:
         return np.empty(0, np.int32)
-    each = (word for column in columns for word in words(column))
-    codes = rank(reduce(join, ((word - word.min()).view(np.uint64) for word in each)))
+    codes = rank(reduce(join, _digits(word for column in columns for word in words(column))))
     return codes.astype(np.int32 if codes.size < 2**31 else np.int64, copy=False)
 
 
-def _sort_rows(codes: Codes) -> tuple[Codes, NDArray[Any] | None]:
+def _digits(each: Iterable[Array]) -> Iterator[Array]:
+    """Words less the least of them, each from 0 up."""
+    return ((word - word.min()).view(np.uint64) for word in each)
+
+
+def _label(columns: list[Array]) -> tuple[Any, None, Any]:
+    """Count the rows of each group; label the rows, by compiled code, unless they lie so."""
+    from gpuols.engines.labels import group  # a slow import, where it is asked for
+
+    each = [word for column in columns for word in words(column)]
+    return group(each[0] if len(each) == 1 else reduce(join, _digits(each)))
+
+
+def _sort(columns: list[Array]) -> tuple[Codes, NDArray[Any] | None]:
     """Count the rows of each group; list the rows in group order unless they lie so."""
+    codes = _encode(columns)
     if (codes[1:] >= codes[:-1]).all():
         return np.bincount(codes), None
     from scipy.sparse import csr_array  # a slow import, for groups in disorder alone

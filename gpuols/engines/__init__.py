@@ -231,6 +231,11 @@ def available() -> dict[str, str]:
     return {name: _why_not(name) or _ready(name) for name in _ENGINES}
 
 
+def compiles(device: str) -> bool:
+    """Whether a device option asks for the engine of compiled code, which can be had."""
+    return _place_wanted(device, "cpu") == _COMPILED and not _why_not(_COMPILED)
+
+
 def _name(device: str) -> str:
     """Engine that a device option asks for: a number after "cuda" is not part of its name."""
     return "cuda" if device.startswith("cuda") else device

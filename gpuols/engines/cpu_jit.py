@@ -1,4 +1,4 @@
-"""The compiled CPU engine: batches, and responses on one design, by functions that Numba compiles.
+"""The compiled CPU engine: all that is summed in double by functions that Numba compiles.
 
 The rest is as `cpu` does it. Rows are read once, and moments and answers come together, eight
 regressions side by side. Sums obey the bound of the NumPy engine; in double-double they have its
@@ -16,7 +16,6 @@ from gpuols.engines.cpu import (
     at_work,
     check_moments,
     factor_design,
-    fit_groups,
     moments_batch,
     moments_groups,
     moments_masked,
@@ -24,6 +23,7 @@ from gpuols.engines.cpu import (
     run,
     solve,
 )
+from gpuols.engines.cpu_jit_groups import fit_groups
 from gpuols.engines.jit.batch import Lines, columns_of, fit_some, outputs_for, room_for
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
@@ -104,7 +104,7 @@ def fit_batch(
         weights = np.ones(n)
     tables = [None if a is None else _Rows(a, lead, i) for a, i in ((x, 2), (y, 2), (weights, 1))]
     outputs, places, calls = outputs_for(shape, count), places_of(k, m), [0]
-    given = (n, k, m, centered, drop, tol), columns_of(k, m)
+    given = n, (k, m, centered, drop, tol), columns_of(k, m)
 
     def work(span: slice, _: Workspace) -> int:
         room, own = room_for(shape), np.empty(n) if shape.weighted else None

@@ -19,48 +19,45 @@ def median(a: float, b: float, c: float) -> float:
 
 
 @compiled
-def find_anchors(source: Memory, at: int, count: int, rows: Any, near: Memory, to: int) -> None:
+def find_anchors(source: Memory, count: int, rows: Any, near: Memory, to: int) -> None:
     """Anchors of so many columns from three rows, their numbers given, into near[to:]."""
     first, middle, last = rows
     for j in range(count):
         near[to + j] = median(
-            source[at + first * count + j],
-            source[at + middle * count + j],
-            source[at + last * count + j],
+            source[first * count + j],
+            source[middle * count + j],
+            source[last * count + j],
         )
 
 
 @compiled
-def fetch_anchors(source: Memory, at: int, n: int, count: int) -> None:
+def fetch_anchors(source: Memory, n: int, count: int) -> None:
     """Have the rows brought near that anchors are found from."""
     for row in (0, n // 2, n - 1):
-        fetch(source, at + row * count)
+        fetch(source, row * count)
 
 
 @compiled
 def weigh(
     x: Memory,
-    at_x: int,
     k: int,
     y: Memory,
-    at_y: int,
     m: int,
     w: Any,
-    at_w: int,
     n: int,
     drop: bool,
     out: Memory,
 ) -> None:
     """Weights of rows, zero for those that miss a value if these are dropped."""
     for i in range(n):
-        weight = 1.0 if w is None else w[at_w + i]
+        weight = 1.0 if w is None else w[i]
         if drop:
             there = weight > 0.0
             for j in range(k):
-                value = x[at_x + i * k + j]
+                value = x[i * k + j]
                 there = there and value == value
             for j in range(m):
-                value = y[at_y + i * m + j]
+                value = y[i * m + j]
                 there = there and value == value
             weight = weight if there else 0.0
         out[i] = weight

@@ -55,7 +55,7 @@ class Outputs(NamedTuple):
     status: NDArray[np.int8]
 
 
-class _Rooms(NamedTuple):
+class Rooms(NamedTuple):
     """What a thread works in, as the functions that take it say."""
 
     found: Memory
@@ -107,9 +107,9 @@ def columns_of(k: int, m: int) -> tuple[int, ...] | None:
 
 
 @compiled
-def rooms_in(memory: Memory, starts: Any, k: int) -> _Rooms:
+def rooms_in(memory: Memory, starts: Any, k: int) -> Rooms:
     """The parts of a thread's memory."""
-    return _Rooms(
+    return Rooms(
         address(memory, starts[0]),
         address(memory, starts[1]),
         room_in(address(memory, starts[2]), k),
@@ -119,12 +119,67 @@ def rooms_in(memory: Memory, starts: Any, k: int) -> _Rooms:
     )
 
 
+@compiled
+def find_one(
+    x: Memory,
+    y: Memory,
+    w: Memory,
+    n: int,
+    options: tuple[int, int, bool, bool, float],
+    columns: Any,
+    weights: Memory,
+    rooms: Rooms,
+    lane: int,
+) -> None:
+    """Put what is found of a regression's rows where that of a lane goes.
+
+    Memory is where its rows begin, or None; the options are k, m, whether there is an intercept,
+    whether rows that miss a value are left out, and the tolerance.
+    """
+    k, m, centered, drop, _ = options
+    own = address(rooms.found, lane * found_size(k, m))
+    near = address(own, size_of(k, m))
+    if weights is not None:
+        weigh(x, k, y, m, w, n, drop, weights)
+    rows = count_rows(weights, n, near, k + m)
+    if centered and rows[0] >= 0:
+        find_anchors(x, k, rows, near, 0)
+        find_anchors(y, m, rows, near, k)
+    else:
+        for c in range(k + m):
+            near[c] = 0.0
+    sum_one(x, y, weights, n, near, columns, k, m, rooms.table, rooms.heavy, rooms.stack, own)
+
+
+@compiled
+def answer_some(
+    number: int,
+    penalties: Memory,
+    options: tuple[int, int, bool, bool, float],
+    places: Memory,
+    blocks: int,
+    rooms: Rooms,
+    target: Target,
+) -> int:
+    """Answer up to eight regressions of which all is found; how many call for a closer look."""
+    k, m, centered, _, tol = options
+    size = found_size(k, m)
+    for lane in range(number, 8):
+        penalties[lane] = penalties[0]
+        for e in range(size):
+            rooms.found[lane * size + e] = rooms.found[e]
+    turn(rooms.found, k, m, places, blocks, rooms.sums)
+    calls = solve(rooms.sums, k, m, centered, penalties, tol, rooms.solving, target)
+    return int(tally(calls, number))
+
+
 def _fit_some(fingerprint: int) -> Callable[..., int]:
     def fit_some(
         x: tuple[Array, int, int],
         y: tuple[Array, int, int],
         w: tuple[Array | None, int, int],
-        options: tuple[int, int, int, bool, bool, float],
+        n: int,
+        options: tuple[int, int, bool, bool, float],
         columns: tuple[int, ...] | None,
         weights: Array | None,
         room: tuple[Array, NDArray[np.int64]],
@@ -136,67 +191,28 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
     ) -> int:
         """Answer regressions, the first of which, a multiple of eight, is number `first`.
 
-        Rows are those of `Lines`; the options n, k, m, whether there is an intercept, whether rows
-        that miss a value are left out, and the tolerance; `weights` is room for those of a
-        regression, None where no row has one or may be left out. Gives how many call for a closer
-        look.
+        Rows are those of `Lines`, n of each; the options are those of `find_one`; `weights` is room
+        for those of a regression, None where no row has one or may be left out. Gives how many call
+        for a closer look.
         """
-        n, k, m, centered, drop, tol = options
-        rooms = rooms_in(room[0], room[1], k)
-        found, v = rooms.found, rooms.sums
-        size, pitch = size_of(k, m), found_size(k, m)
-        rows_x, rows_y, rows_w = address(x[0], x[1]), address(y[0], y[1]), address(w[0], w[1])
-        heavy = address(weights, 0)
-        where, blocks = address(places, 0), len(places)
-        moments, answers, status = outputs
-        ends = address(moments, 0), address(answers, 0), address(status, 0), moments.shape[1]
-        penalties, rejected = np.empty(8), 0 * fingerprint
+        k, m = options[:2]
+        rooms, own = rooms_in(room[0], room[1], k), np.empty(8)
+        where, penalties, heavy = address(places, 0), address(own, 0), address(weights, 0)
+        ends = address(outputs[0], 0), address(outputs[1], 0), address(outputs[2], 0)
+        pitch, rejected = outputs[0].shape[1], 0 * fingerprint
         for base in range(0, count, 8):
             number = min(8, count - base)
-            for lane in range(8):
-                own = address(found, lane * pitch)
-                if lane >= number:
-                    for e in range(pitch):
-                        own[e] = found[e]
-                    penalties[lane] = penalties[0]
-                    continue
+            for lane in range(number):
                 b = base + lane
                 penalties[lane] = ridge[first + b]
-                at_x, at_y = b * x[2], b * y[2]
-                near = address(own, size)
-                if weights is None:
-                    if b + 1 < count:
-                        fetch_anchors(rows_x, at_x + x[2], n, k)
-                        fetch_anchors(rows_y, at_y + y[2], n, m)
-                else:
-                    weigh(rows_x, at_x, k, rows_y, at_y, m, rows_w, b * w[2], n, drop, heavy)
-                rows = count_rows(heavy, n, own, size + k + m)
-                if centered and rows[0] >= 0:
-                    find_anchors(rows_x, at_x, k, rows, near, 0)
-                    find_anchors(rows_y, at_y, m, rows, near, k)
-                else:
-                    for c in range(k + m):
-                        near[c] = 0.0
-                sum_one(
-                    rows_x,
-                    at_x,
-                    rows_y,
-                    at_y,
-                    heavy,
-                    n,
-                    near,
-                    columns,
-                    k,
-                    m,
-                    rooms.table,
-                    rooms.heavy,
-                    rooms.stack,
-                    own,
-                )
-            turn(found, k, m, where, blocks, v)
-            target = Target(*ends, first + base)
-            calls = solve(v, k, m, centered, address(penalties, 0), tol, rooms.solving, target)
-            rejected += tally(calls, number)
+                rows_x, rows_y = address(x[0], x[1] + b * x[2]), address(y[0], y[1] + b * y[2])
+                rows_w = address(w[0], w[1] + b * w[2])
+                if weights is None and b + 1 < count:
+                    fetch_anchors(address(rows_x, x[2]), n, k)
+                    fetch_anchors(address(rows_y, y[2]), n, m)
+                find_one(rows_x, rows_y, rows_w, n, options, columns, heavy, rooms, lane)
+            target = Target(*ends, pitch, first + base)
+            rejected += answer_some(number, penalties, options, where, len(places), rooms, target)
         return rejected
 
     return fit_some

@@ -107,27 +107,25 @@ def rows_of(k: int, m: int) -> int:
 @compiled
 def fill_table(
     x: Memory,
-    at_x: int,
     k: int,
     y: Memory,
-    at_y: int,
     m: int,
     w: Any,
-    at_w: int,
+    start: int,
     rows: int,
     near: Memory,
     table: Memory,
     heavy: Memory,
 ) -> None:
-    """Shift rows into a table, and weigh them, if so, in another; blank rows of no weight."""
+    """Shift some rows into a table, and weigh them in another, if so; blank rows of no weight."""
     pitch = pitch_of(k, m)
-    shift(address(x, at_x), k, rows, near, table, pitch)
-    shift(address(y, at_y), m, rows, address(near, k), address(table, 1 + k), pitch)
+    shift(address(x, start * k), k, rows, near, table, pitch)
+    shift(address(y, start * m), m, rows, address(near, k), address(table, 1 + k), pitch)
     for i in range(rows):
         at = i * pitch
         table[at + k] = 1.0
         if w is not None:
-            weight = w[at_w + i]
+            weight = w[start + i]
             for c in range(at, at + pitch):
                 if weight == 0.0:
                     table[c] = 0.0
@@ -168,9 +166,7 @@ def join(below: Memory, above: Memory, size: int) -> None:
 @compiled
 def sum_one(
     x: Memory,
-    at_x: int,
     y: Memory,
-    at_y: int,
     w: Any,
     n: int,
     near: Memory,
@@ -195,11 +191,11 @@ def sum_one(
                 own[e] = 0.0
             for i in range(start, start + rows, table_rows(k, m)):
                 some = min(table_rows(k, m), start + rows - i)
-                fill_table(x, at_x + i * k, k, y, at_y + i * m, m, w, i, some, near, table, heavy)
-                left, ahead = table if w is None else heavy, address(x, at_x + (i + some) * k)
+                fill_table(x, k, y, m, w, i, some, near, table, heavy)
+                left, ahead = table if w is None else heavy, address(x, (i + some) * k)
                 multiply(left, table, some, k, pitch_of(k, m), ahead, own)
         else:
-            narrow(x, at_x + start * k, y, at_y + start * m, w, start, rows, near, columns, own)
+            narrow(x, start * k, y, start * m, w, start, rows, near, columns, own)
         depth, number, start = depth + 1, number + 1, start + rows
         joined = number
         # Pieces are joined as a counter in base two carries; at the end all that are left.

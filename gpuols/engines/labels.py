@@ -1,0 +1,143 @@
+"""Labels: which group each row belongs to, found by compiled code, a range of rows a thread.
+
+Every range numbers its distinct keys as they come; which they have in common is found from those
+alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.jit import hashing
+from gpuols.engines.threads import run
+from gpuols.engines.workspace import Workspace
+from gpuols.options import threads
+from gpuols.selection import ranges
+
+_LEAST = 2**17  # rows: fewer are not worth a range
+_BLOCK = 2**16
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The group of each row, G in all.
+
+    Attributes
+    ----------
+    spans : sequence of slice
+        Ranges of rows that cover the table.
+    labels : sequence of (n,)
+        Of each range, the labels of its rows.
+    groups, counts : sequence of (d,)
+        Of each range, the group that a label stands for, and how many rows have it.
+    first : (G,)
+        First row of each group.
+    """
+
+    spans: Sequence[slice]
+    labels: Sequence[NDArray[np.int32]]
+    groups: Sequence[Numbers]
+    counts: Sequence[Numbers]
+    first: Numbers
+
+    @classmethod
+    def of_keys(cls, keys: NDArray[Any]) -> Self:
+        """Labels of rows by their keys.
+
+        Parameters
+        ----------
+        keys : (N,)
+            64-bit integers, signed or not, N > 0.
+
+        Returns
+        -------
+        Labels
+            The groups in ascending order of their keys.
+        """
+        spans = ranges(len(keys), max(_LEAST, -(-len(keys) // threads())))
+        found: list[Any] = [None] * len(spans)
+
+        def work(place: int, _: Workspace) -> int:
+            found[place] = hashing.label(_readable(keys[spans[place]]))
+            return 1
+
+        run(range(len(spans)), work)
+        labels, distinct, first, counts = zip(*found, strict=True)
+        alike, each, where, _ = hashing.label(_readable(np.concatenate(distinct)))
+        ascending = np.argsort(each.view(keys.dtype))
+        group_of = np.empty(len(each), np.int64)
+        group_of[ascending] = np.arange(len(each))
+        ends = np.cumsum([len(values) for values in distinct])[:-1]
+        rows = np.concatenate([own + span.start for own, span in zip(first, spans, strict=True)])
+        return cls(spans, labels, np.split(group_of[alike], ends), counts, rows[where[ascending]])
+
+    @classmethod
+    def of_order(cls, order: NDArray[Any], counts: Numbers) -> Self:
+        """Labels of rows by their order, (N,), group after group, and the rows of each group."""
+        labels = np.empty(len(order), np.int32)
+        groups = np.arange(len(counts))
+        labels[order] = np.repeat(groups, counts)
+        first = order[np.cumsum(counts) - counts]
+        return cls([slice(0, len(order))], [labels], [groups], [counts], first)
+
+    def count(self) -> Numbers:
+        """Rows of each group, (G,)."""
+        total = np.zeros(len(self.first), np.int64)
+        for groups, counts in zip(self.groups, self.counts, strict=True):
+            total[groups] += counts
+        return total
+
+    def order(self) -> NDArray[Any]:
+        """Rows, group after group, each one's in the order of the table, (N,)."""
+        rows = self.spans[-1].stop
+        order = np.empty(rows, np.int32 if rows < 2**31 else np.int64)
+        total = self.count()
+        at = np.cumsum(total) - total
+        for span, labels, groups, counts in zip(
+            self.spans, self.labels, self.groups, self.counts, strict=True
+        ):
+            hashing.order(labels, at[groups], span.start, order)
+            at[groups] += counts
+        return order
+
+
+def group(keys: NDArray[Any]) -> tuple[Numbers, None, Labels | None]:
+    """Group the rows that have equal keys.
+
+    Parameters
+    ----------
+    keys : (N,)
+        64-bit integers, signed or not, N > 0.
+
+    Returns
+    -------
+    counts : (G,)
+        Rows of each group, in ascending order of their keys.
+    order : None
+        As nothing is known of it.
+    labels : Labels or None
+        The group of each row; None where the rows lie group after group.
+    """
+    if _ascend(keys):
+        edges = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+        return np.diff(edges, prepend=0, append=len(keys)), None, None
+    labels = Labels.of_keys(keys)
+    return labels.count(), None, labels
+
+
+def _ascend(keys: NDArray[Any]) -> bool:
+    """Whether keys do; in disorder, that is soon seen."""
+    blocks = (keys[block.start : block.stop + 1] for block in ranges(len(keys), _BLOCK))
+    return all((block[1:] >= block[:-1]).all() for block in blocks)
+
+
+def _readable(values: NDArray[Any]) -> Numbers:
+    """The same as the one kind of array that code is compiled for."""
+    view = np.ascontiguousarray(values).view(np.int64)
+    view.flags.writeable = False
+    return view

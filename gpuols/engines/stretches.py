@@ -1,0 +1,221 @@
+"""Stretches: rows of groups one after the other, as compiled code reads them.
+
+Groups that lie so in the table, as doubles, are read where they are; else some at a time are
+copied. Rows in no order are dealt to buckets first (`jit.buckets`), as many as a budget of memory
+holds at a time.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuols.engines.jit.batch import Lines, columns_of
+from gpuols.engines.jit.buckets import OWNERS, TOGETHER, deal, finish, settle
+from gpuols.engines.jit.groups import Stretches
+from gpuols.engines.labels import Labels
+from gpuols.engines.tables import LongTable
+from gpuols.engines.threads import run
+from gpuols.engines.workspace import Workspace
+from gpuols.plan import BUDGET
+from gpuols.selection import ranges
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Tables = tuple[LongTable, LongTable, NDArray[Any] | None]
+
+_READ = 2**18  # numbers of rows that are read together
+_SETTLED = 2**16  # that a bucket brings together: half a megabyte
+_DEALT = 2**14  # rows that must be copied before they are dealt
+
+
+class Source(Protocol):
+    """Where rows of groups come from."""
+
+    def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
+        """Ranges of groups whose rows can be had now, before the next ones."""
+
+    def rows(self, part: slice, space: Workspace) -> Stretches:
+        """Rows of one of these ranges."""
+
+
+class InOrder:
+    """Groups whose rows lie one group after the other.
+
+    Parameters
+    ----------
+    tables : tuple
+        X (N, k), y (N, m), and weights (N,) or None.
+    counts : (G,)
+        Rows of each group.
+    """
+
+    def __init__(self, tables: Tables, counts: Numbers) -> None:
+        self._columns = [_Columns(table) for table in tables]
+        self._counts, self._starts = counts, np.cumsum(counts) - counts
+
+    def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
+        """Ranges of groups: all."""
+        yield _cut(self._counts, self._columns, _READ, batch_size)
+
+    def rows(self, part: slice, _: Workspace) -> Stretches:
+        """Rows of a range of groups."""
+        starts, counts = self._starts[part], self._counts[part]
+        rows = slice(int(starts[0]), int(starts[-1] + counts[-1]))
+        x, y, w = (columns.side_by_side(rows) for columns in self._columns)
+        assert x is not None
+        assert y is not None
+        return Stretches(x, y, w, starts - starts[0], counts)
+
+
+class Dealt:
+    """Groups whose rows lie in no order.
+
+    Parameters
+    ----------
+    tables, counts
+        As of `InOrder`; every group has rows.
+    labels : Labels
+        The group of each row.
+    """
+
+    def __init__(self, tables: Tables, counts: Numbers, labels: Labels) -> None:
+        self._columns = [_Columns(table) for table in tables]
+        self._counts, self._labels = counts, labels
+        self._sizes = self._columns[0].width, self._columns[1].width
+        self._known = columns_of(*self._sizes)
+        self._numbers = sum(columns.width for columns in self._columns)
+        self._space = Workspace()
+
+    def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
+        """Ranges of groups whose rows fit the budget, brought together."""
+        parts = _cut(self._counts, self._columns, _SETTLED, batch_size)
+        ends = np.cumsum([8 * self._numbers * int(self._counts[part].sum()) for part in parts])
+        while parts:
+            taken = max(1, int(np.searchsorted(ends, BUDGET, side="right")))
+            self._deal(parts[:taken])
+            yield parts[:taken]
+            parts, ends = parts[taken:], ends[taken:] - ends[taken - 1]
+
+    def rows(self, part: slice, space: Workspace) -> Stretches:
+        """Rows of a range of groups."""
+        counts = self._counts[part]
+        starts = np.cumsum(counts) - counts
+        total = int(counts.sum())
+        x, y, w = (
+            space.array(name, (total * columns.width,)) if columns.there else None
+            for name, columns in zip("xyw", self._columns, strict=True)
+        )
+        stretches = self._stretches[np.searchsorted(self._firsts, part.start)]
+        given = self._records, self._owners, stretches, self._sizes, self._known
+        settle(*given, starts.copy(), x, y, w)
+        return Stretches(_readable(x), _readable(y), _readable(w), starts, counts)
+
+    def _deal(self, parts: Sequence[slice]) -> None:
+        """Bring the rows of some ranges of groups together."""
+        labels, first = self._labels, parts[0].start
+        lengths = [part.stop - part.start for part in parts]
+        bucket_of = np.repeat(np.arange(len(parts)), lengths)
+        self._firsts = np.array([part.start for part in parts])
+        place_of = np.full(len(self._counts), -1)
+        groups = np.arange(first, parts[-1].stop)
+        place_of[groups] = bucket_of * OWNERS + groups - np.repeat(self._firsts, lengths)
+        places = [place_of[own] for own in labels.groups]
+        numbers = np.zeros((len(parts), len(places)), np.int64)
+        for span, own in enumerate(places):
+            some = own >= 0
+            rows = labels.counts[span][some]
+            numbers[:, span] = np.bincount(own[some] // OWNERS, rows, len(parts))
+        padded = -(-numbers // TOGETHER) * TOGETHER
+        begins = (np.cumsum(padded) - padded.ravel()).reshape(padded.shape)
+        self._stretches = np.stack([begins, numbers], axis=-1)
+        total = int(padded.sum())
+        self._records = self._space.array("records", (total * self._numbers,))
+        self._owners = np.empty(total, np.uint16)
+
+        def work(span: int, space: Workspace) -> int:
+            at = begins[:, span].copy()
+            buffers = space.array("buffers", (len(parts) * TOGETHER * self._numbers,))
+            given = self._sizes, self._known, at, buffers, self._records, self._owners
+            for rows, own in self._lines(labels.spans[span], labels.labels[span]):
+                deal(own, places[span], *rows, *given)
+            finish(at, buffers, self._numbers, self._records)
+            return 1
+
+        run(range(len(places)), work)
+
+    def _lines(self, span: slice, labels: NDArray[np.int32]) -> Iterator[tuple[Any, Any]]:
+        """Rows of a range, X, y and weights, with their labels."""
+        placed = all(columns.lines is not None or not columns.there for columns in self._columns)
+        for part in ranges(span.stop - span.start, span.stop if placed else _DEALT):
+            rows = slice(span.start + part.start, span.start + part.stop)
+            yield [columns.some(rows) for columns in self._columns], labels[part]
+
+
+class _Columns:
+    """Columns of a table (N, c), or (N,), or None, and where they lie, if as doubles row by row."""
+
+    def __init__(self, table: Any) -> None:
+        self.there = table is not None
+        self._table = table[:, None] if self.there and table.ndim == 1 else table
+        self.width = self._table.shape[1] if self.there else 0
+        self.lines = _lines(self._table) if self.there else None
+
+    def some(self, rows: slice) -> Lines | None:
+        """A range of the rows; a copy where they do not lie so."""
+        if not self.there:
+            return None
+        if self.lines is not None:
+            return self.lines._replace(start=rows.start * self.lines.step)
+        return Lines(self._copy(rows), 0, self.width)
+
+    def side_by_side(self, rows: slice) -> Array | None:
+        """Numbers of a range of the rows, one row next to the other."""
+        if not self.there:
+            return None
+        if self.lines is not None and self.lines.step == self.width:
+            return self.lines.memory[rows.start * self.width : rows.stop * self.width]
+        return self._copy(rows)
+
+    def _copy(self, rows: slice) -> Array:
+        copied: Array = np.array(self._table[rows], np.float64, order="C").reshape(-1)
+        copied.flags.writeable = False
+        return copied
+
+
+def _lines(table: Any) -> Lines | None:
+    """Rows of a table where they are; None if they do not lie there as doubles."""
+    if not isinstance(table, np.ndarray) or table.dtype != np.float64 or not table.flags.aligned:
+        return None
+    (rows, width), (step, own) = table.shape, table.strides
+    if step < 0 or step % 8 or (width > 1 and own != 8) or not table.size:
+        return None
+    length = (rows - 1) * (step // 8) + width
+    memory = np.lib.stride_tricks.as_strided(table, (length,), (8,), writeable=False)
+    return Lines(memory, 0, step // 8)
+
+
+def _readable(array: Any) -> Any:
+    """The same as the one kind of array that code is compiled for."""
+    if array is None:
+        return None
+    view = array[:]
+    view.flags.writeable = False
+    return view
+
+
+def _cut(
+    counts: Numbers, columns: Sequence[_Columns], numbers: int, batch_size: int | None
+) -> list[slice]:
+    """Ranges of groups, of about so many numbers of rows, at most `batch_size` groups long."""
+    rows = max(1, numbers // max(1, sum(own.width for own in columns)))
+    starts = np.cumsum(counts) - counts
+    edges = np.flatnonzero(np.diff(starts // rows, prepend=-1))
+    most = batch_size or max(1, len(counts))
+    return [
+        slice(first + own.start, first + own.stop)
+        for first, last in pairwise([*edges.tolist(), len(counts)])
+        for own in ranges(last - first, most)
+    ]
