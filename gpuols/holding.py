@@ -34,7 +34,8 @@ def held(function: Callable[[Any], Any]) -> lazy[Any]:
     def get(self: "Holding") -> Any:
         plain = self._plain
         if plain is not self:
-            return self._give(getattr(plain, name))
+            with self._there():
+                return self._give(getattr(plain, name))
         part = self._moments
         if part.units is None or name not in units.SCALED:
             return function(self)

@@ -228,10 +228,10 @@ def test_blas_has_one_thread_until_the_last_call_is_done(threads):
     seen = []
 
     def progress(done, total):
-        gpuols.fit(X[0], Y[0])
+        gpuols.fit(X[0], Y[0], device="cpu:numpy")
         seen.append({number for path, number in blas_threads() if "numpy" in path.lower()})
 
-    CALLS["a batch"][1](progress=progress, batch_size=20)
+    CALLS["a batch"][1](progress=progress, batch_size=20, device="cpu:numpy")
     assert seen == [{1}] * 3
 
 
@@ -243,11 +243,12 @@ def test_blas_has_one_thread_whichever_thread_calls(threads, two_blas_threads):
 
     call = CALLS["a batch"][1]
     for _ in range(2):
-        thread = threading.Thread(target=call, kwargs={"progress": progress, "batch_size": 20})
+        options = {"progress": progress, "batch_size": 20, "device": "cpu:numpy"}
+        thread = threading.Thread(target=call, kwargs=options)
         thread.start()
         thread.join()
         assert blas_threads() == two_blas_threads
-        call(progress=progress, batch_size=20)
+        call(**options)
         assert blas_threads() == two_blas_threads
     assert seen == [{1}] * 12
 

@@ -40,7 +40,7 @@ def test_exactly_the_rejected_are_looked_at_again(batch_size, monkeypatch):
     bad = [3, 77, 78, 400, 499]
     X[bad] = near_duplicate(X[bad], 1e-6)
     read = precise_reads(monkeypatch)
-    result = gpuols.fit(X, y, add_intercept=True, batch_size=batch_size)
+    result = gpuols.fit(X, y, add_intercept=True, batch_size=batch_size, device="cpu:numpy")
     assert sorted(read) == bad
     assert np.flatnonzero(result.solved_precisely).tolist() == bad
     assert (result.status == Status.OK).all()
@@ -48,7 +48,8 @@ def test_exactly_the_rejected_are_looked_at_again(batch_size, monkeypatch):
 
 def test_nothing_is_looked_at_again_where_all_is_well(monkeypatch):
     read = precise_reads(monkeypatch)
-    result = gpuols.fit(normal(50, 40, 3), normal(50, 40, seed=1), add_intercept=True)
+    X, y = normal(50, 40, 3), normal(50, 40, seed=1)
+    result = gpuols.fit(X, y, add_intercept=True, device="cpu:numpy")
     assert read == []
     assert not result.solved_precisely.any()
 
@@ -58,7 +59,7 @@ def test_missing_values_are_not_looked_at_again(monkeypatch):
     X[3, 5, 1] = np.nan
     y[7, 0] = np.nan
     read = precise_reads(monkeypatch)
-    result = gpuols.fit(X, y)
+    result = gpuols.fit(X, y, device="cpu:numpy")
     assert read == []
     assert np.flatnonzero(result.status == Status.NONFINITE).tolist() == [3, 7]
 

@@ -111,7 +111,9 @@ def meanwhile():
         assert_same([fit(X, y)], want)
         assert blas_threads() == before
 
-    thread = Thread(target=gpuols.fit, args=(X, y), kwargs={"progress": wait})
+    thread = Thread(
+        target=gpuols.fit, args=(X, y), kwargs={"progress": wait, "device": "cpu:numpy"}
+    )
     thread.start()
     assert inside.wait(PATIENCE)
     in_child(work)

@@ -38,6 +38,7 @@ from gpuols.engines.tables import Table, flattened
 from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
+from gpuols.selection import ranges
 
 __all__ = [
     "NAME",
@@ -156,14 +157,15 @@ def _there(table: Table, size: int) -> Lines | None:
 
 
 def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:
-    """Ranges of regressions for a thread each, eights but for the last."""
-    eights, size = -(-count // 8), batch_size and max(1, batch_size // 8)
-    spans = plan.reading(eights, n=8 * shape.n, columns=shape.columns, batch_size=size)
+    """Ranges of regressions for a thread each; eights but for the last, if nobody wants others."""
+    if batch_size is not None:
+        return ranges(count, batch_size)
+    spans = plan.reading(-(-count // 8), n=8 * shape.n, columns=shape.columns, batch_size=None)
     return [slice(8 * span.start, min(8 * span.stop, count)) for span in spans]
 
 
 def _parts(span: slice, tables: list[_Rows | None]) -> list[slice]:
     """Ranges of regressions to answer together; short ones where rows are to be copied."""
     copied = sum(table.size for table in tables if table is not None and table.there is None)
-    step = max(1, _COPIED // copied // 8) * 8 if copied else max(1, span.stop - span.start)
+    step = max(8, _COPIED // copied // 8 * 8) if copied else max(1, span.stop - span.start)
     return [slice(i, min(i + step, span.stop)) for i in range(span.start, span.stop, step)]

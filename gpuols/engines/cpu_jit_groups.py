@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines.jit.batch import Outputs, columns_of, outputs_for, room_for
+from gpuols.engines.jit.batch import Outputs, columns_of, room_for
 from gpuols.engines.jit.groups import Stretches
 from gpuols.engines.jit.groups import fit_groups as fit_some
 from gpuols.engines.jit.rows import places_of
@@ -63,8 +63,7 @@ def fit_groups(
 
     def furnish() -> tuple[Any, ...]:
         weights_room = np.empty(largest) if shape.weighted else None
-        kind = columns_of(k, m), weights_room, room_for(shape), places_of(k, m)
-        return *kind, outputs_for(shape, 8)
+        return columns_of(k, m), weights_room, room_for(shape), places_of(k, m)
 
     def work(part: slice, space: Workspace) -> int:
         rows = source.rows(part, space)

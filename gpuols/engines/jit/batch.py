@@ -1,6 +1,7 @@
 """Batch: rows of many regressions to moments and answers, eight side by side."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class Lines(NamedTuple):
 class Outputs(NamedTuple):
     """Moments (entries, B), answers (entries, B), statuses (m, B): those of `engines.outputs`.
 
-    B is a multiple of eight, for eight regressions are written together.
+    Eight regressions are written together: best where each entry begins a line of cache.
     """
 
     moments: Array
@@ -78,6 +79,15 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
 
 def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64]]:
     """Memory for a thread to work in, and where its parts begin."""
+    size, starts = _layout(shape)
+    memory = _lines(size)
+    memory[:] = 0.0
+    return memory, starts
+
+
+@cache
+def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
+    """Numbers of a thread's memory, and where its parts begin, as `rooms_in` names them."""
     n, k, m = shape.n, shape.k, shape.m
     table = table_size(k, m)
     sizes = [
@@ -89,9 +99,7 @@ def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64]]:
         table if shape.weighted else 0,
     ]
     ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes])
-    memory = _lines(int(ends[-1]))
-    memory[:] = 0.0
-    return memory, np.concatenate([[0], ends[:-1]])
+    return int(ends[-1]), np.concatenate([[0], ends[:-1]])
 
 
 def _lines(size: int) -> Array:
@@ -152,24 +160,46 @@ def find_one(
 
 
 @compiled
+def put(source: Any, out: Any, start: int, count: int) -> None:
+    """Columns of an array (r, 8) into neighbouring ones of another."""
+    for e in range(source.shape[0]):
+        for lane in range(count):
+            out[e, start + lane] = source[e, lane]
+
+
+@compiled
 def answer_some(
     number: int,
     penalties: Memory,
     options: tuple[int, int, bool, bool, float],
-    places: Memory,
-    blocks: int,
+    places: Any,
     rooms: Rooms,
-    target: Target,
+    outputs: Outputs,
+    first: int,
 ) -> int:
-    """Answer up to eight regressions of which all is found; how many call for a closer look."""
+    """Answer up to eight regressions of which all is found, number `first` of the outputs and on.
+
+    Gives how many call for a closer look.
+    """
     k, m, centered, _, tol = options
+    moments, answers, status = outputs
     size = found_size(k, m)
     for lane in range(number, 8):
         penalties[lane] = penalties[0]
         for e in range(size):
             rooms.found[lane * size + e] = rooms.found[e]
-    turn(rooms.found, k, m, places, blocks, rooms.sums)
+    turn(rooms.found, k, m, address(places, 0), len(places), rooms.sums)
+    if number == 8:
+        own = address(moments, 0), address(answers, 0), address(status, 0)
+        target = Target(*own, moments.shape[1], first)
+        calls = solve(rooms.sums, k, m, centered, penalties, tol, rooms.solving, target)
+        return int(tally(calls, number))
+    few = np.empty((len(moments), 8)), np.empty((len(answers), 8)), np.empty((m, 8), np.int8)
+    target = Target(address(few[0], 0), address(few[1], 0), address(few[2], 0), 8, 0)
     calls = solve(rooms.sums, k, m, centered, penalties, tol, rooms.solving, target)
+    put(few[0], moments, first, number)
+    put(few[1], answers, first, number)
+    put(few[2], status, first, number)
     return int(tally(calls, number))
 
 
@@ -189,7 +219,7 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
         first: int,
         count: int,
     ) -> int:
-        """Answer regressions, the first of which, a multiple of eight, is number `first`.
+        """Answer regressions, the first of which is number `first` of the outputs.
 
         Rows are those of `Lines`, n of each; the options are those of `find_one`; `weights` is room
         for those of a regression, None where no row has one or may be left out. Gives how many call
@@ -197,9 +227,7 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
         """
         k, m = options[:2]
         rooms, own = rooms_in(room[0], room[1], k), np.empty(8)
-        where, penalties, heavy = address(places, 0), address(own, 0), address(weights, 0)
-        ends = address(outputs[0], 0), address(outputs[1], 0), address(outputs[2], 0)
-        pitch, rejected = outputs[0].shape[1], 0 * fingerprint
+        penalties, heavy, rejected = address(own, 0), address(weights, 0), 0 * fingerprint
         for base in range(0, count, 8):
             number = min(8, count - base)
             for lane in range(number):
@@ -211,8 +239,9 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
                     fetch_anchors(address(rows_x, x[2]), n, k)
                     fetch_anchors(address(rows_y, y[2]), n, m)
                 find_one(rows_x, rows_y, rows_w, n, options, columns, heavy, rooms, lane)
-            target = Target(*ends, pitch, first + base)
-            rejected += answer_some(number, penalties, options, where, len(places), rooms, target)
+            rejected += answer_some(
+                number, penalties, options, places, rooms, outputs, first + base
+            )
         return rejected
 
     return fit_some

@@ -1,15 +1,14 @@
 """Groups: rows of regressions of unequal size to moments and answers, eight side by side."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.batch import Array, Outputs, answer_some, find_one, rooms_in
-from gpuols.engines.jit.compiling import compiled, kept
+from gpuols.engines.jit.compiling import kept
 from gpuols.engines.jit.memory import address
-from gpuols.engines.jit.solve import Target
 
 
 class Stretches(NamedTuple):
@@ -30,14 +29,6 @@ class Stretches(NamedTuple):
     counts: NDArray[np.int64]
 
 
-@compiled
-def put(source: Any, out: Any, start: int, count: int) -> None:
-    """Columns of an array (r, 8) into neighbouring ones of another."""
-    for e in range(source.shape[0]):
-        for lane in range(count):
-            out[e, start + lane] = source[e, lane]
-
-
 def _fit_groups(fingerprint: int) -> Callable[..., int]:
     def fit_groups(
         rows: Stretches,
@@ -46,24 +37,19 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
         weights: Array | None,
         room: tuple[Array, NDArray[np.int64]],
         places: NDArray[np.int64],
-        eight: Outputs,
         ridge: Array,
         outputs: Outputs,
         first: int,
     ) -> int:
         """Answer groups, the first of which is number `first` of the outputs.
 
-        Arguments are those of `batch.fit_some`; rooms are for the largest of the groups, `eight`
-        for the answers of eight. Gives how many call for a closer look.
+        Arguments are those of `batch.fit_some`; the room is for the largest group. Gives how many
+        call for a closer look.
         """
         k, m = options[:2]
         x, y, w, starts, counts = rows
         rooms, own = rooms_in(room[0], room[1], k), np.empty(8)
-        where, penalties, heavy = address(places, 0), address(own, 0), address(weights, 0)
-        target = Target(
-            address(eight.moments, 0), address(eight.answers, 0), address(eight.status, 0), 8, 0
-        )
-        rejected = 0 * fingerprint
+        penalties, heavy, rejected = address(own, 0), address(weights, 0), 0 * fingerprint
         for base in range(0, len(counts), 8):
             number = min(8, len(counts) - base)
             for lane in range(number):
@@ -76,10 +62,9 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
                     address(w, start),
                 )
                 find_one(rows_x, rows_y, rows_w, counts[g], options, columns, heavy, rooms, lane)
-            rejected += answer_some(number, penalties, options, where, len(places), rooms, target)
-            put(eight.moments, outputs.moments, first + base, number)
-            put(eight.answers, outputs.answers, first + base, number)
-            put(eight.status, outputs.status, first + base, number)
+            rejected += answer_some(
+                number, penalties, options, places, rooms, outputs, first + base
+            )
         return rejected
 
     return fit_groups
