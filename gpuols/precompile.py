@@ -26,7 +26,7 @@ def precompile(device: str = "auto", *, progress: Progress = False) -> int:
     A CUDA kernel is compiled when a fit first needs it, which takes about a second, once for each
     kind of device: CuPy keeps what is compiled in ``~/.cupy/kernel_cache``, or
     ``$CUPY_CACHE_DIR``. What the compiled CPU engine is made of takes about fifteen seconds at
-    first, and four for each further kind of fit; Numba keeps it beside gpuols where it can write
+    first, and 4 to 40 for each further kind of fit; Numba keeps it beside gpuols where it can write
     there, else in the user's cache, or in ``$NUMBA_CACHE_DIR``. This does it for all at once, for
     example where an image is built or a server starts.
 
