@@ -1,8 +1,8 @@
-"""The compiled CPU engine: all that is summed in double by functions that Numba compiles.
+"""The compiled CPU engine: sums and answers by functions that Numba compiles.
 
-The rest is as `cpu` does it. Rows are read once, and moments and answers come together, eight
-regressions side by side. Sums obey the bound of the NumPy engine; in double-double they have its
-bits (`precise_jit`). What is compiled is kept on disk.
+What they leave is as `cpu` does it. Rows are read once, and moments and answers come together,
+eight regressions side by side. Sums obey the bound of the NumPy engine; in double-double they have
+its bits (`precise_jit`). What is compiled is kept on disk.
 """
 
 import math
