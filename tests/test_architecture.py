@@ -60,6 +60,7 @@ FLOORS = {
     "engines.labels": 2,
     "engines.ordering": 1,
     "engines.reasons": 1,
+    "engines.tables": 1,
     "engines.threads": 2,
     "engines.transfer": 1,
     "engines.workspace": 1,

@@ -233,7 +233,7 @@ def available() -> dict[str, str]:
 
 def compiles(device: str) -> bool:
     """Whether a device option asks for the engine of compiled code, which can be had."""
-    return _place_wanted(device, "cpu") == _COMPILED and not _why_not(_COMPILED)
+    return _place_wanted(device, "cpu") == _COMPILED and not _why_not_compiled()
 
 
 def _name(device: str) -> str:

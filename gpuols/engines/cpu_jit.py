@@ -34,7 +34,7 @@ from gpuols.engines.precise_jit import sum_groups as reduce_groups
 from gpuols.engines.precise_jit import sum_shared as reduce_shared
 from gpuols.engines.shared_jit import fit_shared
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Table, flattened
+from gpuols.engines.tables import Table, flattened, memory_of
 from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
@@ -136,9 +136,8 @@ class _Rows:
         if self.there is not None:
             memory, _, step = self.there
             return Lines(memory, span.start * step, step)
-        copied = np.array(self.table[span, :], np.float64, order="C").reshape(-1)
-        copied.flags.writeable = False
-        return Lines(copied, 0, self.size)
+        copied = np.array(self.table[span, :], np.float64, order="C")
+        return Lines(memory_of(copied), 0, self.size)
 
 
 def _there(table: Table, size: int) -> Lines | None:
@@ -146,14 +145,11 @@ def _there(table: Table, size: int) -> Lines | None:
     if not isinstance(table, np.ndarray) or table.dtype != _DOUBLE or not table.size:
         return None
     flags, step = table.flags, table.strides[0] // 8
-    if flags.c_contiguous and flags.aligned:
-        memory, step = table.reshape(-1), size
-    elif step >= 0 and flags.aligned and table[0].flags.c_contiguous:
-        memory = np.lib.stride_tricks.as_strided(table, ((len(table) - 1) * step + size,), (8,))
-    else:
+    if flags.c_contiguous:
+        step = size
+    elif step < 0 or not table[0].flags.c_contiguous:
         return None
-    memory.flags.writeable = False
-    return Lines(memory, 0, step)
+    return Lines(memory_of(table), 0, step) if flags.aligned else None
 
 
 def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:

@@ -15,7 +15,7 @@ from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
 from gpuols.engines.stretches import Dealt, InOrder, Source
-from gpuols.engines.tables import LongTable
+from gpuols.engines.tables import LongTable, frozen
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
@@ -59,19 +59,15 @@ def fit_groups(
     )
     options, calls = (k, m, centered, drop, float(tol)), [0]
     source = _source(x, y, weights, grouping)
-    rooms_of: dict[Workspace, Any] = {}
-
-    def furnish() -> tuple[Any, ...]:
-        weights_room = np.empty(largest) if shape.weighted else None
-        return columns_of(k, m), weights_room, room_for(shape), places_of(k, m)
 
     def work(part: slice, space: Workspace) -> int:
         rows = source.rows(part, space)
-        rooms = rooms_of.get(space) or rooms_of.setdefault(space, furnish())
+        own = np.empty(largest) if shape.weighted else None
+        given = options, columns_of(k, m), own, room_for(shape), places_of(k, m)
         for r in range(each):
             one = _one_response(rows, r, each) if apart else rows
             where = Outputs(*(array[r] for array in outputs))
-            calls.append(fit_some(one, options, *rooms, penalties[r], where, part.start))
+            calls.append(fit_some(one, *given, penalties[r], where, part.start))
         return int(each * (part.stop - part.start))
 
     done = 0
@@ -95,9 +91,7 @@ def _source(x: LongTable, y: LongTable, weights: Any, grouping: Grouping) -> Sou
 
 
 def _one_response(rows: Stretches, r: int, m: int) -> Stretches:
-    own = np.ascontiguousarray(rows.y.reshape(-1, m)[:, r])
-    own.flags.writeable = False
-    return rows._replace(y=own)
+    return rows._replace(y=frozen(np.ascontiguousarray(rows.y.reshape(-1, m)[:, r])))
 
 
 def _continued(report: plan.Report, before: int) -> plan.Report:

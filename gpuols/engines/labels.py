@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit import hashing
+from gpuols.engines.tables import frozen
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.options import threads
@@ -138,6 +139,4 @@ def _ascend(keys: NDArray[Any]) -> bool:
 
 def _readable(values: NDArray[Any]) -> Numbers:
     """The same as the one kind of array that code is compiled for."""
-    view = np.ascontiguousarray(values).view(np.int64)
-    view.flags.writeable = False
-    return view
+    return frozen(np.ascontiguousarray(values).view(np.int64))

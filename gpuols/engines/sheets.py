@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.panels import Sheet
-from gpuols.engines.tables import Stacked, Table
+from gpuols.engines.tables import Table, flattened, frozen, memory_of
 from gpuols.selection import ranges
 
 _COPIED = 2**21  # numbers copied together
@@ -27,9 +27,8 @@ class Sheets:
 
     def __init__(self, array: NDArray[Any], lead: tuple[int, ...]) -> None:
         rows = array.shape[-1]
-        full = np.broadcast_to(array, (*lead, rows))
-        self.table: Table = full if len(lead) == 1 else Stacked(full, lead)
-        self.there = _there(full) if len(lead) == 1 else None
+        self.table = flattened(array, lead, 1)
+        self.there = _there(self.table)
         self.step = None if self.there else max(1, _COPIED // max(rows, 1))
 
     def at(self, span: slice) -> Sheet:
@@ -40,16 +39,12 @@ class Sheets:
             lead = (ahead - start) % _LINE if across == 1 else 0
             return Sheet(memory, start, down, across, lead)
         copied = np.array(self.table[span, :], np.float64, order="C")
-        flat = copied.reshape(-1)
-        flat.flags.writeable = False
-        return Sheet(flat, 0, 1, copied.shape[1], 0)
+        return Sheet(memory_of(copied), 0, 1, copied.shape[1], 0)
 
 
 def nowhere() -> Sheet:
     """A sheet that nothing is read of."""
-    memory = np.zeros(0)
-    memory.flags.writeable = False
-    return Sheet(memory, 0, 1, 1, 0)
+    return Sheet(frozen(np.zeros(0)), 0, 1, 1, 0)
 
 
 def parts(span: slice, sheets: Sequence[Sheets | None]) -> Iterator[slice]:
@@ -60,11 +55,13 @@ def parts(span: slice, sheets: Sequence[Sheets | None]) -> Iterator[slice]:
         yield slice(span.start + part.start, span.start + part.stop)
 
 
-def _there(full: NDArray[Any]) -> Sheet | None:
+def _there(full: Table) -> Sheet | None:
     """Numbers (B, n) where they are; None if they are not neighbours along an axis, as doubles."""
-    if full.dtype != np.float64 or not full.flags.aligned or not full.size:
+    if not isinstance(full, np.ndarray) or full.dtype != np.float64:
         return None
-    (count, rows), steps = full.shape, full.strides
+    if not full.flags.aligned or not full.size:
+        return None
+    steps = full.strides
     if min(steps) < 0 or any(step % 8 for step in steps):
         return None
     across, down = (
@@ -72,7 +69,6 @@ def _there(full: NDArray[Any]) -> Sheet | None:
     )
     if 1 not in (across, down):
         return None
-    length = (count - 1) * across + (rows - 1) * down + 1
-    memory = np.lib.stride_tricks.as_strided(full, (length,), (8,), writeable=False)
+    memory = memory_of(full)
     ahead = -memory.ctypes.data // 8 % _LINE if across == 1 else 0
     return Sheet(memory, 0, down, across, ahead)

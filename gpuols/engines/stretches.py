@@ -16,7 +16,7 @@ from gpuols.engines.jit.batch import Lines, columns_of
 from gpuols.engines.jit.buckets import OWNERS, TOGETHER, deal, finish, settle
 from gpuols.engines.jit.groups import Stretches
 from gpuols.engines.labels import Labels
-from gpuols.engines.tables import LongTable
+from gpuols.engines.tables import LongTable, frozen, memory_of
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.plan import BUDGET
@@ -111,7 +111,10 @@ class Dealt:
         stretches = self._stretches[np.searchsorted(self._firsts, part.start)]
         given = self._records, self._owners, stretches, self._sizes, self._known
         settle(*given, starts.copy(), x, y, w)
-        return Stretches(_readable(x), _readable(y), _readable(w), starts, counts)
+        assert x is not None
+        assert y is not None
+        heavy = None if w is None else frozen(w)
+        return Stretches(frozen(x), frozen(y), heavy, starts, counts)
 
     def _deal(self, parts: Sequence[slice]) -> None:
         """Bring the rows of some ranges of groups together."""
@@ -180,30 +183,17 @@ class _Columns:
         return self._copy(rows)
 
     def _copy(self, rows: slice) -> Array:
-        copied: Array = np.array(self._table[rows], np.float64, order="C").reshape(-1)
-        copied.flags.writeable = False
-        return copied
+        return memory_of(np.array(self._table[rows], np.float64, order="C"))
 
 
 def _lines(table: Any) -> Lines | None:
     """Rows of a table where they are; None if they do not lie there as doubles."""
     if not isinstance(table, np.ndarray) or table.dtype != np.float64 or not table.flags.aligned:
         return None
-    (rows, width), (step, own) = table.shape, table.strides
+    (_, width), (step, own) = table.shape, table.strides
     if step < 0 or step % 8 or (width > 1 and own != 8) or not table.size:
         return None
-    length = (rows - 1) * (step // 8) + width
-    memory = np.lib.stride_tricks.as_strided(table, (length,), (8,), writeable=False)
-    return Lines(memory, 0, step // 8)
-
-
-def _readable(array: Any) -> Any:
-    """The same as the one kind of array that code is compiled for."""
-    if array is None:
-        return None
-    view = array[:]
-    view.flags.writeable = False
-    return view
+    return Lines(memory_of(table), 0, step // 8)
 
 
 def _cut(

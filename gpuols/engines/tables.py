@@ -34,6 +34,24 @@ def flattened(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
     return Stacked(full, lead)
 
 
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers, not to be written: the one kind of array that code is compiled for."""
+    view = array[:]
+    view.flags.writeable = False
+    return view
+
+
+def memory_of(array: NDArray[Any]) -> NDArray[Any]:
+    """All memory that an array spans, from its lowest address on, not to be written."""
+    if array.flags.c_contiguous or not array.size:
+        return frozen(array.reshape(-1))
+    lowest = array[tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)]
+    sides = zip(array.shape, array.strides, strict=True)
+    length = 1 + sum((size - 1) * abs(step) for size, step in sides) // array.itemsize
+    steps = (array.itemsize,)
+    return np.lib.stride_tricks.as_strided(lowest, (length,), steps, writeable=False)
+
+
 class Gathered:
     """Rows of a long table, regrouped by number: (B, n, ...).
 

@@ -35,6 +35,13 @@ def aligned(shape: tuple[int, ...]) -> Array:
     return memory[start : start + size].reshape(shape)
 
 
+def zeros(*shape: int) -> Array:
+    """Zeros, C order, on a cache-line boundary."""
+    array = aligned(shape)
+    array[...] = 0.0
+    return array
+
+
 class TreeSum:
     """Sum of a sequence of arrays as a balanced tree; its shape depends on their number alone.
 

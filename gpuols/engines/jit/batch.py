@@ -23,6 +23,7 @@ from gpuols.engines.jit.rows import (
 )
 from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.launches import Shape
+from gpuols.engines.workspace import aligned, zeros
 
 Array = NDArray[np.float64]
 
@@ -71,8 +72,8 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
     """Room for what is found of so many regressions."""
     full = -(-count // 8) * 8
     return Outputs(
-        _lines(shape.moments * full).reshape(shape.moments, full),
-        _lines(shape.answers * full).reshape(shape.answers, full),
+        aligned((shape.moments, full)),
+        aligned((shape.answers, full)),
         np.empty((shape.m, full), np.int8),
     )
 
@@ -80,9 +81,7 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
 def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64]]:
     """Memory for a thread to work in, and where its parts begin."""
     size, starts = _layout(shape)
-    memory = _lines(size)
-    memory[:] = 0.0
-    return memory, starts
+    return zeros(size), starts
 
 
 @cache
@@ -100,13 +99,6 @@ def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
     ]
     ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes])
     return int(ends[-1]), np.concatenate([[0], ends[:-1]])
-
-
-def _lines(size: int) -> Array:
-    """So many numbers, the first at the start of a line of cache."""
-    memory = np.empty(size + _LINE)
-    first = -(memory.ctypes.data // 8) % _LINE
-    return memory[first : first + size]
 
 
 def columns_of(k: int, m: int) -> tuple[int, ...] | None:

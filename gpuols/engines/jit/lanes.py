@@ -72,6 +72,27 @@ def declared(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
     return cgutils.get_or_insert_function(builder.module, kind, name)
 
 
+def halves(step: int) -> tuple[list[int], list[int]]:
+    """Which lanes of two vectors change places so that their blocks of so many lanes do.
+
+    Of one vector after the other: those of the first result, and of the second.
+    """
+    even = [i if not i & step else i - step + WIDTH for i in range(WIDTH)]
+    odd = [i + step if not i & step else i + WIDTH for i in range(WIDTH)]
+    return even, odd
+
+
+def transposed(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Eight vectors whose lanes are those of one lane of eight."""
+    turned = list(vectors)
+    for step in (1, 2, 4):
+        for a in (a for a in range(WIDTH) if not a & step):
+            pair = turned[a], turned[a + step]
+            for lane, half in zip((a, a + step), halves(step), strict=True):
+                turned[lane] = builder.shuffle_vector(*pair, PICKS(half))
+    return turned
+
+
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Lane by lane a b + c, rounded once."""
     name = f"llvm.fma.v{WIDTH}f64"

@@ -14,7 +14,8 @@ from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.design import room_size
 from gpuols.engines.jit.lanes import WIDTH, choose, every, exponent, holds, mantissa
 from gpuols.engines.jit.memory import load, store
-from gpuols.engines.jit.panels import SIDE, STRIP, VECTORS, Columns, stack_for, zeros
+from gpuols.engines.jit.panels import SIDE, STRIP, VECTORS, Columns, stack_for
+from gpuols.engines.workspace import zeros
 
 Array = NDArray[np.float64]
 

@@ -23,6 +23,7 @@ from gpuols.engines.jit.lanes import (
     WIDTH,
     WORDS,
     declared,
+    transposed,
 )
 
 Memory: TypeAlias = Any
@@ -119,17 +120,8 @@ def transpose(
         start = pointer(context, builder, sig.args[0], *arguments[:2])
         apart = [builder.mul(arguments[2], INT(lane)) for lane in range(WIDTH)]
         vectors = [read(builder, builder.gep(start, [offset])) for offset in apart]
-        step = 1
-        while step < WIDTH:
-            even = [i if not i & step else i - step + WIDTH for i in range(WIDTH)]
-            odd = [i + step if not i & step else i + WIDTH for i in range(WIDTH)]
-            for a in (lane for lane in range(WIDTH) if not lane & step):
-                pair = vectors[a], vectors[a + step]
-                for lane, half in ((a, even), (a + step, odd)):
-                    vectors[lane] = builder.shuffle_vector(*pair, PICKS(half))
-            step *= 2
         row = pointer(context, builder, sig.args[4], *arguments[4:])
-        for i, vector in enumerate(vectors):
+        for i, vector in enumerate(transposed(builder, vectors)):
             place = builder.load(builder.gep(row, [INT(i)]))
             offset = builder.mul(place, INT(WIDTH))
             write(builder, pointer(context, builder, sig.args[3], arguments[3], offset), vector)

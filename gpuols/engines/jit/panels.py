@@ -20,11 +20,11 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import INT, LANES, PICKS, VECTOR, WIDTH, constant, fused, spread
+from gpuols.engines.jit.lanes import INT, LANES, VECTOR, WIDTH, constant, fused, spread, transposed
 from gpuols.engines.jit.memory import pointer, read, store, write
 from gpuols.engines.jit.products import read_some, write_some
 from gpuols.engines.jit.rows import join
-from gpuols.engines.workspace import aligned
+from gpuols.engines.workspace import zeros
 
 Array = NDArray[np.float64]
 
@@ -93,13 +93,6 @@ def stack_for(n: int, vectors: int) -> Array:
     return zeros(pieces.bit_length() + 1, vectors * WIDTH)
 
 
-def zeros(*shape: int) -> Array:
-    """Zeros on a boundary of lines of the cache."""
-    array = aligned(shape)
-    array[...] = 0.0
-    return array
-
-
 @intrinsic
 def some(_: Any, array: Any, at: Any, left: Any) -> Any:
     """The first `left` of eight neighbours in an array's memory; zeros for the others."""
@@ -137,14 +130,7 @@ def turn(_: Any, array: Any, at: Any, step: Any, last: Any, left: Any, out: Any,
             offset = builder.add(at, builder.mul(own, step))
             address = pointer(context, builder, sig.args[0], arguments[0], offset)
             lines.append(read_some(builder, address, 1, left))
-        for apart in (1, 2, 4):
-            even = [i if not i & apart else i - apart + WIDTH for i in range(WIDTH)]
-            odd = [i + apart if not i & apart else i + WIDTH for i in range(WIDTH)]
-            for i in (i for i in range(WIDTH) if not i & apart):
-                pair = lines[i], lines[i + apart]
-                lines[i] = builder.shuffle_vector(*pair, PICKS(even))
-                lines[i + apart] = builder.shuffle_vector(*pair, PICKS(odd))
-        for i, line in enumerate(lines):
+        for i, line in enumerate(transposed(builder, lines)):
             place = builder.mul(builder.add(arguments[6], INT(SIDE * i)), INT(WIDTH))
             write(builder, pointer(context, builder, sig.args[5], arguments[5], place), line)
 

@@ -28,6 +28,7 @@ from gpuols.engines.jit.lanes import (
     constant,
     declared,
     fused,
+    halves,
     spread,
 )
 from gpuols.engines.jit.memory import pointer, read, write
@@ -160,10 +161,8 @@ def _totals(builder: Any, vectors: list[Any]) -> Any:
     while len(vectors) > 1:
         joined = []
         for a, b in zip(vectors[::2], vectors[1::2], strict=True):
-            even = [i if not i & step else i - step + WIDTH for i in range(WIDTH)]
-            odd = [i + step if not i & step else i + WIDTH for i in range(WIDTH)]
-            halves = [builder.shuffle_vector(a, b, PICKS(half)) for half in (even, odd)]
-            joined.append(builder.fadd(*halves))
+            parts = [builder.shuffle_vector(a, b, PICKS(half)) for half in halves(step)]
+            joined.append(builder.fadd(*parts))
         vectors, step = joined, 2 * step
     return vectors[0]
 

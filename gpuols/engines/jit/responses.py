@@ -29,11 +29,11 @@ from gpuols.engines.jit.panels import (
     multiply,
     settle,
     stack_for,
-    zeros,
 )
 from gpuols.engines.jit.premise import Premise, furnish
 from gpuols.engines.jit.solve import Target, answer, product_of
 from gpuols.engines.jit.straight import BLOCK, WIDE_STRIP, WIDEST, add_straight, is_straight
+from gpuols.engines.workspace import zeros
 from gpuols.errors import Status
 
 Array = NDArray[np.float64]

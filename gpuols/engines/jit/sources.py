@@ -1,9 +1,11 @@
-"""Memory: rows of regressions where they lie in host memory, whatever their strides."""
+"""Sources: rows of regressions where they lie in host memory, whatever their strides."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gpuols.engines.tables import frozen, memory_of
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -52,11 +54,11 @@ def source_of(table: NDArray[Any] | None, inner: int, places: Numbers) -> Source
     without a table there is no memory.
     """
     if table is None:
-        return Source(_frozen(np.empty(0)), np.zeros(len(places), np.int64), 0, 0)
+        return Source(frozen(np.empty(0)), np.zeros(len(places), np.int64), 0, 0)
     if table.dtype != np.float64 or not table.flags.aligned:
         table = np.array(pick(table, inner, places), np.float64, order="C")
         places = np.arange(len(places))
-    starts, memory = np.zeros(len(places), np.int64), _memory_of(table)
+    starts, memory = np.zeros(len(places), np.int64), memory_of(table)
     steps = [step // 8 for step in table.strides]
     sides = list(zip(table.shape, steps, strict=True))
     starts += sum((size - 1) * -step for size, step in sides if step < 0)
@@ -74,19 +76,3 @@ def pick(table: NDArray[Any] | None, inner: int, places: Numbers) -> NDArray[Any
         return None
     lead = table.shape[: table.ndim - inner]
     return table[np.unravel_index(places, lead)] if lead else table[None]
-
-
-def _memory_of(table: NDArray[np.float64]) -> Array:
-    """All memory that a table spans, from its lowest address on."""
-    if not table.size:
-        return _frozen(np.empty(0))
-    lowest = table[tuple(slice(None, None, -1 if step < 0 else 1) for step in table.strides)]
-    length = 1 + sum(
-        (size - 1) * abs(step) // 8 for size, step in zip(table.shape, table.strides, strict=True)
-    )
-    return np.lib.stride_tricks.as_strided(lowest, (length,), (8,), writeable=False)
-
-
-def _frozen(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
