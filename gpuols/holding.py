@@ -171,7 +171,7 @@ class Holding:
         if self.apart:
             last = len(self._moments.batch)
             with self._there():
-                array = np.moveaxis(array.take(0, axis=axis), last, axis)
+                array = np.moveaxis(_only(array, axis), last, axis)
             return arrays.give(array, self.kind, self.place)
         return self._hand(array, axis)
 
@@ -179,7 +179,7 @@ class Holding:
         """Hand out an array of `_shown` whose `axis` counts responses."""
         if self.single:
             with self._there():
-                array = array.take(0, axis=axis)
+                array = _only(array, axis)
         return arrays.give(array, self.kind, self.place)
 
     def _by_response(self, array: Any) -> Any:
@@ -188,3 +188,8 @@ class Holding:
     @property
     def _intercept(self) -> int:
         return int(self._moments.centered)
+
+
+def _only(array: Any, axis: int) -> Any:
+    """What an array holds of its only response, which `axis` counts from the end; a view."""
+    return array[(..., 0, *[slice(None)] * (-1 - axis))]

@@ -34,6 +34,7 @@ from gpuols.engines.jit.lanes import (
 from gpuols.engines.jit.memory import pointer, read, write
 
 NARROW = 4  # columns of X whose products fit the registers
+AHEAD = 512  # numbers from what `narrow` reads to what it has brought near
 
 
 def entries(k: int) -> list[tuple[int, ...]]:
@@ -81,6 +82,8 @@ def narrow(
             read_now = []
             for address, count in first:
                 own = builder.gep(address, [builder.mul(row, INT(count))])
+                for line in range(count if left is None else 0):
+                    prefetch(builder, builder.gep(own, [INT(AHEAD + WIDTH * line)]), 3)
                 read_now += _columns(builder, own, count, left)
             z = [builder.fsub(own, near) for own, near in zip(read_now, anchors, strict=True)]
             if weighted:
