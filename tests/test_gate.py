@@ -30,14 +30,19 @@ needs_nvrtc = pytest.mark.skipif(
 )
 
 
-# One for each way that the sources differ by (common.cuh); `python -m tests.gate` compiles for all.
-FEW = 80, 90, 100
-
-
 @needs_nvrtc
-@pytest.mark.parametrize("arch", FEW)
-def test_every_kernel_passes(arch):
-    assert table.check(variants(), [arch], table.caps()) == []
+def test_every_kernel_passes():
+    assert table.check(variants(), [90], table.caps()) == []
+
+
+# One for each other way that the sources differ by (common.cuh); `python -m tests.gate` compiles
+# all for all.
+@needs_nvrtc
+@pytest.mark.parametrize("arch", [80, 100])
+def test_kernels_of_doubles_pass(arch):
+    doubles = [variant for variant in variants() if "real=float" not in str(variant.kernel)]
+    assert len(doubles) < len(variants())
+    assert table.check(doubles, [arch], table.caps()) == []
 
 
 def test_every_file_of_kernels_is_listed():
@@ -152,7 +157,7 @@ def test_what_was_compiled_is_remembered_by_content(monkeypatch, tmp_path):
 
 @needs_nvrtc
 def test_the_command_line():
-    command = [sys.executable, "-m", "tests.gate", "--archs", *map(str, FEW)]
+    command = [sys.executable, "-m", "tests.gate", "--archs", "90"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     summary = f"CUDA {nvrtc.version()}: {len(variants())} kernels, 0 complaints"
