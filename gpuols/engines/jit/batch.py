@@ -71,9 +71,11 @@ class Rooms(NamedTuple):
 def outputs_for(shape: Shape, count: int) -> Outputs:
     """Room for what is found of so many regressions."""
     full = -(-count // 8) * 8
-    numbers = aligned((shape.moments + shape.answers, full))
-    status = np.empty((shape.m, full), np.int8)
-    return Outputs(numbers[: shape.moments], numbers[shape.moments :], status)
+    return Outputs(
+        aligned((shape.moments, full)),
+        aligned((shape.answers, full)),
+        np.empty((shape.m, full), np.int8),
+    )
 
 
 def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64]]:
