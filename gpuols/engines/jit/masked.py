@@ -3,7 +3,7 @@
 With z = x - a about one anchor a of the design, u = y - b about one of the response, and w = 0 in
 rows that are not there, the sums of a response are those of w times the table [1, z, z ⊗ z], of w u
 times [1, z], and of w u², as in `gpuols.engines.masked`. Sixteen responses side by side are a panel
-of w and one of w u.
+of w and one of y.
 
 Rows of X whose products are not finite are zero in the table; a response that has one is called
 doubtful, as is one of very large weights.
@@ -11,140 +11,280 @@ doubtful, as is one of very large weights.
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.batch import Outputs
+from gpuols.engines.jit.batch import Outputs, put
 from gpuols.engines.jit.compiling import compiled, kept
-from gpuols.engines.jit.design import room_in
-from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every, fma, tally
+from gpuols.engines.jit.design import Room, room_in, room_size
+from gpuols.engines.jit.lanes import WIDTH, choose, every, tally
 from gpuols.engines.jit.marks import (
+    MARKS,
     RUN,
     SIDES,
-    Rooms,
-    Table,
-    find_anchors,
+    Marks,
+    anchor_of,
+    counts_size,
+    find_ends,
     forget,
     is_wanted,
     mark,
+    marks_in,
     measure,
-    number_middles,
     seek,
 )
-from gpuols.engines.jit.memory import address, load, store
+from gpuols.engines.jit.memory import Memory, address, load, store
 from gpuols.engines.jit.panels import (
     PANEL,
     ROWS,
     SIDE,
     STRIP,
     VECTORS,
+    Columns,
     Sheet,
     bring,
     collapse,
-    keep,
     multiply,
+    room_of,
     settle,
+    stack_size,
+    vector_of,
 )
+from gpuols.engines.jit.shifted import add_shifted
 from gpuols.engines.jit.solve import Target, solve
+from gpuols.engines.launches import Shape
 
 Array = NDArray[np.float64]
 
-
-@compiled
-def shift(rooms: Rooms, panel: int, rows: int, out: Array, to: int) -> None:
-    """Responses of a panel less anchors, times weights, in place; sums of weighted squares."""
-    vector, side = panel * VECTORS, panel * SIDE
-    anchor, other = load(rooms.near, side), load(rooms.near, side + 1)
-    squares = others = nothing = every(0.0)
-    for at in range(vector, vector + SIDE * rows, SIDE):
-        w, x = load(rooms.weights, at), load(rooms.weights, at + 1)
-        u = choose(w == 0.0, nothing, load(rooms.responses, at) - anchor)
-        v = choose(x == 0.0, nothing, load(rooms.responses, at + 1) - other)
-        store(rooms.responses, at, w * u)
-        store(rooms.responses, at + 1, x * v)
-        squares, others = fma(w * u, u, squares), fma(x * v, v, others)
-    store(out, to, squares)
-    store(out, to + 1, others)
+_HELD = 4  # pieces that are kept until they are summed
 
 
-@compiled
-def sum_strip(
-    y: Sheet,
-    w: Sheet,
-    table: Table,
-    first: int,
-    count: int,
-    kind: tuple[bool, bool],
-    centered: bool,
-    rooms: Rooms,
-) -> int:
-    """Sums about the anchors of a strip, to the bottom of a stack; vectors from panel to panel.
+class Table(NamedTuple):
+    """What all responses share.
 
-    Its pieces are passed three times: to count rows, to find the middle ones, to sum them. `kind`
-    is whether there are weights, and whether what misses a value is left out.
+    Attributes
+    ----------
+    products, columns : Columns
+        [1, z, z ⊗ z], the lower triangle row by row, and [1, z].
+    anchor : (k,)
+        Of the design.
+    kinds : (n,)
+        Zero, `WILD` where the products of a row are not finite, `ABSENT` where it is not there for
+        anyone.
+    heavy : float
+        Sum of weights from which on a response is doubtful.
     """
-    n, sides, panels = len(table.kinds), (count + WIDTH - 1) // WIDTH, (count + PANEL - 1) // PANEL
-    products, columns = table.products.widths.sum(), table.columns.widths.sum()
-    vectors, pieces = SIDE * (1 + products + columns), max(1, (n + ROWS - 1) // ROWS)
-    weighted, drop = kind
-    forget(rooms.marks, sides)
-    depth = 0
-    for visit in range(3 * pieces):
-        turn, piece = visit // pieces, visit % pieces
-        start = piece * ROWS
-        rows = min(ROWS, n - start)
-        if turn == 1 and not (centered and is_wanted(rooms, sides, start, rows)):
-            continue
-        if turn == 0 or pieces > 1:
-            marks = rooms.marks if turn == 0 else rooms.spare
-            bring(y, start, rows, first, count, rooms.responses)
-            if weighted:
-                bring(w, start, rows, first, count, rooms.weights)
-            else:
-                rooms.weights[:] = 1.0
-            for side in range(sides):
-                if turn > 0:
-                    before = load(rooms.counts, start // RUN * SIDES + side)
-                    store(marks.seen, side, before)
-                mark(rooms, marks, side, table.kinds, start, rows, 1.0 if drop else 0.0)
-                if turn == 0 and weighted:
-                    measure(rooms, marks, side, rows)
-            if visit == pieces - 1:
-                number_middles(rooms, sides, n)
-        if turn == 1:
-            seek(rooms, sides, start, rows)
-        if turn < 2:
-            continue
-        if piece == 0:
-            find_anchors(rooms, sides, centered)
-        out = rooms.stack[depth]
-        for panel in range(panels):
-            shift(rooms, panel, rows, out, panel * vectors)
-        of, at = SIDE * (1 + products), SIDE
-        multiply(table.products, start, rows, rooms.weights, panels, out, at, vectors)
-        multiply(table.columns, start, rows, rooms.responses, panels, out, of, vectors)
-        depth = settle(rooms.stack, depth + 1, piece + 1)
-    collapse(rooms.stack, depth)
-    return int(vectors)
+
+    products: Columns
+    columns: Columns
+    anchor: Array
+    kinds: Array
+    heavy: float
+
+
+class Rooms(NamedTuple):
+    """What a thread works in, as the functions that take it say."""
+
+    weights: Memory
+    responses: Memory
+    marks: Marks
+    spare: Marks
+    counts: Memory
+    near: Memory
+    stack: Memory
+    sums: Memory
+    solving: Room
+    penalties: Memory
+
+
+def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64]]:
+    """Memory for a thread to work in, and where its parts begin, as `rooms_in` names them."""
+    panels = min(_HELD, shape.n // ROWS + 1) * STRIP * VECTORS * WIDTH
+    vectors = SIDE * int(1 + table.products.widths.sum() + table.columns.widths.sum())
+    sizes = [
+        panels,
+        panels,
+        MARKS,
+        MARKS,
+        counts_size(shape.n),
+        SIDES * WIDTH,
+        stack_size(shape.n, STRIP * vectors),
+        shape.sums * WIDTH,
+        room_size(shape.k),
+        WIDTH,
+    ]
+    return room_of(sizes)
 
 
 @compiled
-def arrange(rooms: Rooms, table: Table, side: int, vectors: int) -> Lanes:
-    """Sums of eight responses to where `solve` reads them; above zero where they are doubtful."""
-    v, stack, marks = rooms.sums, rooms.stack[0], rooms.marks
-    k = len(table.anchor)
-    q, at = k + 1, side // SIDE * vectors + side % SIDE
-    first, pairs = 3 + 3 * q, k * (k + 1) // 2
-    cross = at + SIDE * (1 + table.products.widths.sum())
-    weight = load(stack, at + SIDE)
-    store(v, 0, load(marks.seen, side))
-    store(v, 1, weight)
-    for lane in range(WIDTH):
-        power, size = marks.power[side, lane], marks.size[side, lane]
-        v[2, lane] = power * math.log(2.0) + math.log(size)
+def rooms_in(memory: Memory, starts: NDArray[np.int64], k: int) -> Rooms:
+    """The parts of a thread's memory."""
+    return Rooms(
+        address(memory, starts[0]),
+        address(memory, starts[1]),
+        marks_in(address(memory, starts[2])),
+        marks_in(address(memory, starts[3])),
+        address(memory, starts[4]),
+        address(memory, starts[5]),
+        address(memory, starts[6]),
+        address(memory, starts[7]),
+        room_in(address(memory, starts[8]), k),
+        address(memory, starts[9]),
+    )
+
+
+class Strip(NamedTuple):
+    """Responses that are summed together.
+
+    Attributes
+    ----------
+    y, w : Sheet
+        Responses and weights.
+    first, count : int
+        The first of them, and how many.
+    weighted, drop, centered : bool
+        Whether there are weights, else w is not looked at; whether what misses a value is left
+        out; whether there is an intercept.
+    """
+
+    y: Sheet
+    w: Sheet
+    first: int
+    count: int
+    weighted: bool
+    drop: bool
+    centered: bool
+
+
+@compiled
+def is_held(n: int) -> bool:
+    """Whether all pieces are in panels at a time, one after the other; else one is."""
+    return n <= _HELD * ROWS
+
+
+@compiled
+def vectors_in(rooms: Rooms, shared: bool, place: int, side: int) -> tuple[Memory, Memory]:
+    """Where eight responses of a piece, and their weights, begin in panels.
+
+    `place` is the piece's first vector; all responses may be the same, `shared`.
+    """
+    own = place + vector_of(WIDTH * side, 0)
+    at = place + side % SIDE if shared else own
+    return address(rooms.responses, WIDTH * at), address(rooms.weights, WIDTH * own)
+
+
+@compiled
+def fill(
+    strip: Strip, kinds: Memory, start: int, rows: int, place: int, rooms: Rooms, marks: Marks
+) -> None:
+    """Rows of a strip into panels from vector `place` on, weights zero where one is not there."""
+    y, w, shared = strip.y, strip.w, strip.y.across == 0
+    panels = address(rooms.responses, WIDTH * place)
+    bring(y, start, rows, strip.first, min(strip.count, PANEL) if shared else strip.count, panels)
+    for lane in range(0, strip.count, PANEL):
+        side = lane // WIDTH
+        u, own = vectors_in(rooms, shared, place, side)
+        if strip.weighted:
+            bring(w, start, rows, strip.first + lane, min(PANEL, strip.count - lane), own)
+        weighted, drop = strip.weighted, strip.drop
+        mark(u, own, weighted, drop, kinds, start, rows, rooms.counts, marks, side)
+
+
+@compiled
+def look(strip: Strip, kinds: Memory, n: int, rooms: Rooms) -> None:
+    """Count rows, and find what is to be known of them before they are summed."""
+    sides, held, shared = (strip.count + WIDTH - 1) // WIDTH, is_held(n), strip.y.across == 0
+    marks, counts = rooms.marks, rooms.counts
+    forget(marks, sides)
+    for start in range(0, max(n, 1), ROWS):
+        rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if held else 0
+        fill(strip, kinds, start, rows, place, rooms, marks)
+        for side in range(sides):
+            u, own = vectors_in(rooms, shared, place, side)
+            if strip.weighted:
+                measure(own, rows, marks, side)
+            if strip.centered:
+                before = load(counts, start // RUN * SIDES + side)
+                find_ends(u, own, rows, before, marks, side)
+    for side in range(sides):
+        store(counts, (n + RUN - 1) // RUN * SIDES + side, load(marks.seen, side))
+    for start in range(0, n if strip.centered else 0, ROWS):
+        rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if held else 0
+        if not is_wanted(counts, marks, sides, start, rows):
+            continue
+        if not held:
+            refill(strip, kinds, start, rows, rooms)
+        for side in range(sides):
+            u, own = vectors_in(rooms, shared, place, side)
+            seek(u, own, start, rows, counts, marks, side)
+    for side in range(sides):
+        store(rooms.near, side, anchor_of(marks, side))
+
+
+@compiled
+def refill(strip: Strip, kinds: Memory, start: int, rows: int, rooms: Rooms) -> None:
+    """Rows of a strip into panels once more, as they were when all before them were seen."""
+    for side in range((strip.count + WIDTH - 1) // WIDTH):
+        store(rooms.spare.seen, side, load(rooms.counts, start // RUN * SIDES + side))
+    fill(strip, kinds, start, rows, 0, rooms, rooms.spare)
+
+
+@compiled
+def sum_strip(strip: Strip, table: Table, vectors: int, rooms: Rooms) -> None:
+    """Sums about the anchors of a strip, to the bottom of a stack, so many vectors of a panel.
+
+    What comes next is brought near meanwhile, where neighbours are responses.
+    """
+    n, held, shared, depth = len(table.kinds), is_held(len(table.kinds)), strip.y.across == 0, 0
+    kinds, products, columns = address(table.kinds, 0), table.products, table.columns
+    panels, size = (strip.count + PANEL - 1) // PANEL, STRIP * vectors * WIDTH
+    look(strip, kinds, n, rooms)
+    for start in range(0, max(n, 1), ROWS):
+        rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if held else 0
+        if not held:
+            refill(strip, kinds, start, rows, rooms)
+        out = address(rooms.stack, depth * size)
+        _, own = vectors_in(rooms, shared, place, 0)
+        multiply(products, start, rows, own, panels, out, SIDE, vectors)
+        row, number = (start, strip.count) if held else (start + rows, 0)
+        base, to = 0, SIDE * (1 + products.widths.sum())
+        for width in columns.widths:
+            at = base + start * width
+            for panel in range(panels):
+                u, own = vectors_in(rooms, shared, place, SIDE * panel)
+                given = columns.memory, at, width, own, u, rooms.near, SIDE * panel, rows
+                ahead = next_of(strip, row, number + PANEL * panel)
+                into = panel * vectors
+                add_shifted(*given, ahead, strip.y.down, out, into, into + to)
+            base, to = base + columns.rows * width, to + SIDE * width
+        depth = settle(rooms.stack, size, depth + 1, start // ROWS + 1)
+    collapse(rooms.stack, size, depth)
+
+
+@compiled
+def next_of(strip: Strip, row: int, number: int) -> Memory:
+    """Where a response of a strip, or beyond, has a row."""
+    y = strip.y
+    return address(y.memory, y.start + row * y.down + (strip.first + number) * y.across)
+
+
+@compiled
+def arrange(rooms: Rooms, k: int, at: int, cross: int, weighted: bool, side: int) -> None:
+    """Sums of eight responses, every other vector of a stack, to where `solve` reads them.
+
+    The first is vector `at` of the stack, those with the responses begin at vector `cross`.
+    """
+    v, stack, q, pairs = rooms.sums, rooms.stack, k + 1, k * (k + 1) // 2
+    first, power, size = 3 + 3 * q, rooms.marks.power, rooms.marks.size
+    store(v, 0, load(rooms.marks.seen, side))
+    store(v, 1, load(stack, at + SIDE))
+    if weighted:
+        for lane in range(WIDTH * side, WIDTH * (side + 1)):
+            log = power[lane] * math.log(2.0) + math.log(size[lane])
+            v[2 * WIDTH + lane - WIDTH * side] = log
     for j in range(k):
-        store(v, 3 + j, every(table.anchor[j]))
         store(v, 3 + q + j, load(stack, at + SIDE * (2 + j)))
         store(v, first + pairs + j, load(stack, cross + SIDE * (1 + j)))
         own = load(stack, at + SIDE * (2 + k + j * (j + 1) // 2 + j))
@@ -155,20 +295,37 @@ def arrange(rooms: Rooms, table: Table, side: int, vectors: int) -> Lanes:
     store(v, 3 + q + k, load(stack, cross))
     store(v, 3 + 2 * q + k, load(stack, at))
     store(v, first + pairs + k, load(stack, at))
-    light = choose(weight < table.heavy, every(0.0), every(1.0))
-    return choose(light > 0.0, light, load(marks.doubt, side))
 
 
 @compiled
-def deliver(rooms: Rooms, outputs: Outputs, first: int, count: int) -> None:
-    """Write moments, answers and statuses of up to eight responses to their places."""
-    size = outputs.moments.shape[1]
-    for e in range(len(rooms.moments)):
-        keep(outputs.moments, e * size + first, count, load(rooms.moments, e))
-    for e in range(len(rooms.answers)):
-        keep(outputs.answers, e * size + first, count, load(rooms.answers, e))
-    for lane in range(count):
-        outputs.status[0, first + lane] = rooms.status[0, lane]
+def answer_some(
+    k: int,
+    centered: bool,
+    tol: float,
+    rooms: Rooms,
+    ridge: Array,
+    outputs: Outputs,
+    first: int,
+    count: int,
+) -> int:
+    """Answer up to eight responses from their sums, number `first` of the outputs and on.
+
+    Gives how many call for a closer look.
+    """
+    v, moments, answers, status = rooms.sums, *outputs
+    if count == WIDTH:
+        own = address(moments, 0), address(answers, 0), address(status, 0)
+        target, penalties = Target(*own, moments.shape[1], first), address(ridge, first)
+        return tally(solve(v, k, 1, centered, penalties, tol, rooms.solving, target), count)
+    for lane in range(WIDTH):
+        rooms.penalties[lane] = ridge[first + min(lane, count - 1)]
+    few = np.empty((len(moments), 8)), np.empty((len(answers), 8)), np.empty((1, 8), np.int8)
+    target = Target(address(few[0], 0), address(few[1], 0), address(few[2], 0), 8, 0)
+    calls = solve(v, k, 1, centered, rooms.penalties, tol, rooms.solving, target)
+    put(few[0], moments, first, count)
+    put(few[1], answers, first, count)
+    put(few[2], status, first, count)
+    return tally(calls, count)
 
 
 def _fit_masked(fingerprint: int) -> Callable[..., int]:
@@ -176,41 +333,42 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
         y: Sheet,
         w: Sheet,
         table: Table,
-        kind: tuple[bool, bool],
-        centered: bool,
-        tol: float,
+        options: tuple[bool, bool, bool, float],
         ridge: Array,
-        rooms: Rooms,
-        outputs: Outputs,
+        room: tuple[Array, NDArray[np.int64]],
+        outputs: tuple[Array, Array, NDArray[np.int8]],
         doubtful: NDArray[np.bool_],
         first: int,
         count: int,
     ) -> int:
         """Answer responses, the first of which is number `first` of the outputs.
 
-        `kind` is whether there are weights, else `w` is not looked at, and whether what misses a
-        value is left out. Gives how many call for a closer look; those that are doubtful are to be
-        answered otherwise.
+        The options are those of `Strip`, and the tolerance. Gives how many call for a closer look;
+        those that are doubtful are to be answered otherwise.
         """
-        k, rejected, base = len(table.anchor), 0 * fingerprint, 0
-        solving, penalties = room_in(address(rooms.solving, 0), k), address(rooms.penalties, 0)
-        v, found = address(rooms.sums, 0), address(rooms.moments, 0)
-        target = Target(found, address(rooms.answers, 0), address(rooms.status, 0), WIDTH, 0)
+        weighted, drop, centered, tol = options
+        k, rejected, base, one = len(table.anchor), 0 * fingerprint, 0, every(1.0)
+        rooms = rooms_in(address(room[0], 0), room[1], k)
+        of = SIDE * (1 + table.products.widths.sum())
+        vectors = of + SIDE * table.columns.widths.sum()
+        store(rooms.sums, 2, every(0.0))
+        for j in range(k):
+            store(rooms.sums, 3 + j, every(table.anchor[j]))
         number = y.ahead or STRIP * PANEL
         while base < count:
             number = min(number, count - base)
-            vectors = sum_strip(y, w, table, base, number, kind, centered, rooms)
+            strip = Strip(y, w, base, number, weighted, drop, centered)
+            sum_strip(strip, table, vectors, rooms)
             for lane in range(0, number, WIDTH):
-                place, own = first + base + lane, min(WIDTH, number - lane)
-                doubt = arrange(rooms, table, lane // WIDTH, vectors)
-                store(rooms.marks.doubt, lane // WIDTH, doubt)
+                place, own, side = first + base + lane, min(WIDTH, number - lane), lane // WIDTH
+                at = side // SIDE * vectors + side % SIDE
+                arrange(rooms, k, at, at + of, weighted, side)
+                light = load(rooms.sums, 1) < table.heavy
+                store(rooms.marks.doubt, side, choose(light, load(rooms.marks.doubt, side), one))
                 for i in range(own):
-                    rooms.penalties[i] = ridge[place + i]
-                    doubtful[place + i] = rooms.marks.doubt[lane // WIDTH, i] > 0.0
-                rooms.penalties[own:] = rooms.penalties[0]
-                calls = solve(v, k, 1, centered, penalties, tol, solving, target)
-                rejected += tally(calls, own)
-                deliver(rooms, outputs, place, own)
+                    doubtful[place + i] = rooms.marks.doubt[WIDTH * side + i] > 0.0
+                given = k, centered, tol, rooms, ridge, outputs
+                rejected += answer_some(*given, place, own)
             base, number = base + number, STRIP * PANEL
         return rejected
 

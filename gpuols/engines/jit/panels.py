@@ -20,8 +20,18 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import INT, LANES, VECTOR, WIDTH, constant, fused, spread, transposed
-from gpuols.engines.jit.memory import pointer, read, store, write
+from gpuols.engines.jit.lanes import (
+    INT,
+    LANES,
+    VECTOR,
+    WIDTH,
+    constant,
+    every,
+    fused,
+    spread,
+    transposed,
+)
+from gpuols.engines.jit.memory import Memory, address, load, pointer, read, store, write
 from gpuols.engines.jit.products import read_some, write_some
 from gpuols.engines.jit.rows import join
 from gpuols.engines.workspace import zeros
@@ -47,6 +57,7 @@ class Sheet(NamedTuple):
         Element where the first one is.
     down, across : int
         Elements from a row to the next, and from a regression to the next; one of them is 1.
+        Where `across` is zero all regressions have the same numbers.
     ahead : int
         Regressions before the first whose number is at the start of a line of the cache, where
         neighbours are regressions: panels that begin there are read faster.
@@ -77,20 +88,26 @@ class Columns(NamedTuple):
     rows: int
 
 
-def columns_from(table: Array) -> Columns:
-    """Columns, given as the rows of a table (c, n)."""
+def columns_from(table: Array, widest: int = WIDEST) -> Columns:
+    """Columns, given as the rows of a table (c, n), so many together at most."""
     count, n = table.shape
     padded = np.concatenate([table, np.zeros((count % 2, n))])
-    pairs, sets = len(padded) // 2, -(-len(padded) // WIDEST)
+    pairs, sets = len(padded) // 2, -(-len(padded) // widest)
     ends = 2 * np.array([pairs * i // sets for i in range(sets + 1)], np.int64)
     parts = [padded[i:j].T.reshape(-1) for i, j in pairwise(ends)]
     return Columns(np.concatenate(parts), np.diff(ends), n)
 
 
-def stack_for(n: int, vectors: int) -> Array:
-    """Room for so many vectors of sums of each of the pieces that wait to be joined."""
+def stack_size(n: int, vectors: int) -> int:
+    """Numbers that so many vectors of sums of each of the pieces that wait to be joined take up."""
     pieces = n // ROWS + 1
-    return zeros(pieces.bit_length() + 1, vectors * WIDTH)
+    return (pieces.bit_length() + 1) * vectors * WIDTH
+
+
+def room_of(sizes: Sequence[int]) -> tuple[Array, NDArray[np.int64]]:
+    """Memory for parts of so many numbers each, on lines of the cache, and where they begin."""
+    ends = np.cumsum([-(-size // WIDTH) * WIDTH for size in sizes], dtype=np.int64)
+    return zeros(int(ends[-1])), np.concatenate([[0], ends[:-1]])
 
 
 @intrinsic
@@ -116,45 +133,61 @@ def keep(_: Any, array: Any, at: Any, left: Any, value: Any) -> Any:
 
 
 @intrinsic
-def turn(_: Any, array: Any, at: Any, step: Any, last: Any, left: Any, out: Any, row: Any) -> Any:
+def turn(_: Any, memory: Any, step: Any, last: Any, left: Any, out: Any, row: Any) -> Any:
     """Transpose the first `left` numbers of each of eight lines to every other row of a panel.
 
-    Lines begin at element `at` and every `step` after; the last one stands for those above `last`.
+    Lines begin every `step`; the last one stands for those above `last`. All eight numbers are
+    read where `left` is None.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        at, step, last, left = arguments[1:5]
+        first, step, last, left = arguments[:4]
         lines = []
         for lane in range(WIDTH):
             own = builder.select(builder.icmp_signed("<", INT(lane), last), INT(lane), last)
-            offset = builder.add(at, builder.mul(own, step))
-            address = pointer(context, builder, sig.args[0], arguments[0], offset)
-            lines.append(read_some(builder, address, 1, left))
+            line = pointer(context, builder, sig.args[0], first, builder.mul(own, step))
+            if isinstance(sig.args[3], types.NoneType):
+                lines.append(read(builder, line))
+            else:
+                lines.append(read_some(builder, line, 1, left))
         for i, line in enumerate(transposed(builder, lines)):
-            place = builder.mul(builder.add(arguments[6], INT(SIDE * i)), INT(WIDTH))
-            write(builder, pointer(context, builder, sig.args[5], arguments[5], place), line)
+            place = builder.mul(builder.add(arguments[5], INT(SIDE * i)), INT(WIDTH))
+            write(builder, pointer(context, builder, sig.args[4], arguments[4], place), line)
 
-    numbers = (types.int64,) * 4
-    return types.void(array, *numbers, out, types.int64), generate
+    return types.void(memory, types.int64, types.int64, left, out, types.int64), generate
 
 
 @compiled
-def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: Array) -> None:
+def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: Memory) -> None:
     """Rows `start` ... of `count` regressions, the first of which is `first`, into panels.
 
     Lanes of no regression are zero, or repeat one.
     """
-    at = sheet.start + start * sheet.down + first * sheet.across
-    if sheet.across == 1:
+    down, across = sheet.down, sheet.across
+    source = address(sheet.memory, sheet.start + start * down + first * across)
+    if across == 1:
+        whole = count // PANEL * PANEL
+        for i in range(rows):
+            line, to = address(source, i * down), SIDE * i
+            for lane in range(0, whole, PANEL):
+                store(panels, to, load(address(line, lane), 0))
+                store(panels, to + 1, load(address(line, lane), 1))
+                to += VECTORS
+            for lane in range(whole, count, WIDTH):
+                store(panels, vector_of(lane, i), some(line, lane, count - lane))
+    elif across == 0:
         for i in range(rows):
             for lane in range(0, count, WIDTH):
-                own = some(sheet.memory, at + i * sheet.down + lane, count - lane)
-                store(panels, vector_of(lane, i), own)
-        return
-    for lane in range(0, count, WIDTH):
-        for i in range(0, rows, WIDTH):
-            line, last = at + i + lane * sheet.across, count - 1 - lane
-            turn(sheet.memory, line, sheet.across, last, rows - i, panels, vector_of(lane, i))
+                store(panels, vector_of(lane, i), every(source[i * down]))
+    else:
+        whole = rows // WIDTH * WIDTH
+        for lane in range(0, count, WIDTH):
+            lines, last = address(source, lane * across), count - 1 - lane
+            for i in range(0, whole, WIDTH):
+                turn(address(lines, i), across, last, None, panels, vector_of(lane, i))
+            if whole < rows:
+                line, to = address(lines, whole), vector_of(lane, whole)
+                turn(line, across, last, rows - whole, panels, to)
 
 
 @compiled
@@ -217,9 +250,9 @@ class Sums:
             own = self.builder.gep(address, [INT(WIDTH * number)])
             self.builder.store(read(self.builder, own), place)
 
-    def write(self, address: Any) -> None:
-        """Put them there, one after the other."""
-        for number, place in enumerate(self.places):
+    def write(self, address: Any, first: int = 0, end: int | None = None) -> None:
+        """Put some of them there, one after the other."""
+        for number, place in enumerate(self.places[first:end]):
             own = self.builder.gep(address, [INT(WIDTH * number)])
             write(self.builder, own, self.builder.load(place))
 
@@ -229,9 +262,9 @@ def multiply(
     columns: Columns,
     start: int,
     rows: int,
-    panels: Array,
+    panels: Memory,
     number: int,
-    out: Array,
+    out: Memory,
     to: int,
     apart: int,
 ) -> None:
@@ -249,17 +282,17 @@ def multiply(
 
 
 @compiled
-def settle(stack: Array, depth: int, number: int) -> int:
-    """Join what lies on a stack once `number` pieces are summed; its depth then."""
+def settle(stack: Memory, size: int, depth: int, number: int) -> int:
+    """Join what lies on a stack once `number` pieces of so many sums are there; its depth then."""
     while number % 2 == 0:
         depth, number = depth - 1, number // 2
-        join(stack[depth - 1], stack[depth], stack.shape[1])
+        join(address(stack, (depth - 1) * size), address(stack, depth * size), size)
     return depth
 
 
 @compiled
-def collapse(stack: Array, depth: int) -> None:
+def collapse(stack: Memory, size: int, depth: int) -> None:
     """Join all that lies on a stack."""
     while depth > 1:
         depth -= 1
-        join(stack[depth - 1], stack[depth], stack.shape[1])
+        join(address(stack, (depth - 1) * size), address(stack, depth * size), size)
