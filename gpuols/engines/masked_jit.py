@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.jit.batch import outputs_for
+from gpuols.engines.jit.columns import WIDEST_SHIFTED, columns_from
 from gpuols.engines.jit.marks import ABSENT, WILD
 from gpuols.engines.jit.masked import Table, room_for
 from gpuols.engines.jit.masked import fit_masked as fit_some
-from gpuols.engines.jit.panels import PANEL, STRIP, columns_from
-from gpuols.engines.jit.shifted import WIDEST
+from gpuols.engines.jit.panels import PANEL, STRIP
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked import HEAVY
 from gpuols.engines.outputs import moments_from, solution_from
@@ -63,7 +63,7 @@ def fit_masked(
     sheets = responses, inverse
     # Eight responses that begin a line of the cache have their answers so, too.
     spare, calls = -responses.ahead % 8, [0]
-    outputs, doubtful = outputs_for(shape, spare + count), np.zeros(spare + count, bool)
+    outputs, doubtful = outputs_for(shape, spare + count), np.zeros(spare + count, np.int8)
     penalties = np.concatenate([np.zeros(spare), ridge])
     options = weights is not None, shape.drop, shape.centered, float(tol)
 
@@ -110,5 +110,5 @@ def _table(x: NDArray[Any], shape: Shape) -> Table:
         design = Products.read([x.reshape(shape.n, shape.k)], shape.centered, shape.drop)
         products = design.table(slice(0, shape.n), Workspace())
     kinds = np.where(design.there, np.where(design.tame, 0.0, WILD), ABSENT)
-    columns = columns_from(products[: 1 + shape.k], WIDEST)
+    columns = columns_from(products[: 1 + shape.k], WIDEST_SHIFTED)
     return Table(columns_from(products), columns, design.anchor, kinds, HEAVY)

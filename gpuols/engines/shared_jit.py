@@ -15,7 +15,7 @@ from gpuols.engines.anchors import weighted_rows
 from gpuols.engines.answers import answer
 from gpuols.engines.design import Design
 from gpuols.engines.jit.batch import Outputs
-from gpuols.engines.jit.panels import columns_from
+from gpuols.engines.jit.columns import columns_from
 from gpuols.engines.jit.premise import Premise
 from gpuols.engines.jit.responses import fit_responses, room_for
 from gpuols.engines.outputs import Outputs as Found

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.batch import Outputs, put
+from gpuols.engines.jit.columns import Columns, columns_at, multiply, multiply_shifted
 from gpuols.engines.jit.compiling import compiled, kept
 from gpuols.engines.jit.design import Room, room_in, room_size
 from gpuols.engines.jit.lanes import WIDTH, choose, every, tally
@@ -42,17 +42,15 @@ from gpuols.engines.jit.panels import (
     SIDE,
     STRIP,
     VECTORS,
-    Columns,
     Sheet,
     bring,
     collapse,
-    multiply,
     room_of,
     settle,
+    sheet_at,
     stack_size,
     vector_of,
 )
-from gpuols.engines.jit.shifted import add_shifted
 from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.launches import Shape
 
@@ -79,9 +77,16 @@ class Table(NamedTuple):
 
     products: Columns
     columns: Columns
-    anchor: Array
-    kinds: Array
+    anchor: Memory
+    kinds: Memory
     heavy: float
+
+
+@compiled
+def table_at(table: Table) -> Table:
+    """A table by its addresses."""
+    products, columns = columns_at(table.products), columns_at(table.columns)
+    return Table(products, columns, address(table.anchor, 0), address(table.kinds, 0), table.heavy)
 
 
 class Rooms(NamedTuple):
@@ -102,7 +107,7 @@ class Rooms(NamedTuple):
 def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64]]:
     """Memory for a thread to work in, and where its parts begin, as `rooms_in` names them."""
     panels = min(_HELD, shape.n // ROWS + 1) * STRIP * VECTORS * WIDTH
-    vectors = SIDE * int(1 + table.products.widths.sum() + table.columns.widths.sum())
+    vectors = SIDE * (1 + table.products.total + table.columns.total)
     sizes = [
         panels,
         panels,
@@ -232,42 +237,32 @@ def refill(strip: Strip, kinds: Memory, start: int, rows: int, rooms: Rooms) -> 
 
 
 @compiled
-def sum_strip(strip: Strip, table: Table, vectors: int, rooms: Rooms) -> None:
-    """Sums about the anchors of a strip, to the bottom of a stack, so many vectors of a panel.
+def sum_strip(strip: Strip, table: Table, rooms: Rooms) -> None:
+    """Sums about the anchors of a strip, to the bottom of a stack.
 
-    What comes next is brought near meanwhile, where neighbours are responses.
+    Of a panel, two vectors each: squares, products, columns. What comes next is brought near
+    meanwhile, where neighbours are responses.
     """
-    n, held, shared, depth = len(table.kinds), is_held(len(table.kinds)), strip.y.across == 0, 0
-    kinds, products, columns = address(table.kinds, 0), table.products, table.columns
-    panels, size = (strip.count + PANEL - 1) // PANEL, STRIP * vectors * WIDTH
-    look(strip, kinds, n, rooms)
+    y, products, columns = strip.y, table.products, table.columns
+    n, held, shared, depth = columns.rows, is_held(columns.rows), y.across == 0, 0
+    apart, panels = SIDE * (1 + products.total + columns.total), (strip.count + PANEL - 1) // PANEL
+    size, to = STRIP * apart * WIDTH, SIDE * (1 + products.total)
+    look(strip, table.kinds, n, rooms)
     for start in range(0, max(n, 1), ROWS):
         rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if held else 0
         if not held:
-            refill(strip, kinds, start, rows, rooms)
-        out = address(rooms.stack, depth * size)
-        _, own = vectors_in(rooms, shared, place, 0)
-        multiply(products, start, rows, own, panels, out, SIDE, vectors)
+            refill(strip, table.kinds, start, rows, rooms)
         row, number = (start, strip.count) if held else (start + rows, 0)
-        base, to = 0, SIDE * (1 + products.widths.sum())
-        for width in columns.widths:
-            at = base + start * width
-            for panel in range(panels):
-                u, own = vectors_in(rooms, shared, place, SIDE * panel)
-                given = columns.memory, at, width, own, u, rooms.near, SIDE * panel, rows
-                ahead = next_of(strip, row, number + PANEL * panel)
-                into = panel * vectors
-                add_shifted(*given, ahead, strip.y.down, out, into, into + to)
-            base, to = base + columns.rows * width, to + SIDE * width
+        next_one = y.start + row * y.down + (strip.first + number) * y.across
+        ahead, out = address(y.memory, next_one), address(rooms.stack, depth * size)
+        _, own = vectors_in(rooms, shared, place, 0)
+        multiply(products, start, rows, own, panels, ahead, y.down, out, SIDE, apart)
+        for panel in range(panels):
+            u, own = vectors_in(rooms, shared, place, SIDE * panel)
+            near, into = address(rooms.near, PANEL * panel), panel * apart
+            multiply_shifted(columns, start, rows, own, u, near, out, into, into + to)
         depth = settle(rooms.stack, size, depth + 1, start // ROWS + 1)
     collapse(rooms.stack, size, depth)
-
-
-@compiled
-def next_of(strip: Strip, row: int, number: int) -> Memory:
-    """Where a response of a strip, or beyond, has a row."""
-    y = strip.y
-    return address(y.memory, y.start + row * y.down + (strip.first + number) * y.across)
 
 
 @compiled
@@ -303,29 +298,36 @@ def answer_some(
     centered: bool,
     tol: float,
     rooms: Rooms,
-    ridge: Array,
-    outputs: Outputs,
-    first: int,
+    ridge: Memory,
+    target: Target,
+    entries: tuple[int, int],
     count: int,
 ) -> int:
-    """Answer up to eight responses from their sums, number `first` of the outputs and on.
+    """Answer up to eight responses from their sums; how many call for a closer look.
 
-    Gives how many call for a closer look.
+    `ridge` are their penalties, the entries those of the moments and the answers.
     """
-    v, moments, answers, status = rooms.sums, *outputs
     if count == WIDTH:
-        own = address(moments, 0), address(answers, 0), address(status, 0)
-        target, penalties = Target(*own, moments.shape[1], first), address(ridge, first)
-        return tally(solve(v, k, 1, centered, penalties, tol, rooms.solving, target), count)
+        calls = solve(rooms.sums, k, 1, centered, ridge, tol, rooms.solving, target)
+        return tally(calls, count)
     for lane in range(WIDTH):
-        rooms.penalties[lane] = ridge[first + min(lane, count - 1)]
-    few = np.empty((len(moments), 8)), np.empty((len(answers), 8)), np.empty((1, 8), np.int8)
-    target = Target(address(few[0], 0), address(few[1], 0), address(few[2], 0), 8, 0)
-    calls = solve(v, k, 1, centered, rooms.penalties, tol, rooms.solving, target)
-    put(few[0], moments, first, count)
-    put(few[1], answers, first, count)
-    put(few[2], status, first, count)
+        rooms.penalties[lane] = ridge[min(lane, count - 1)]
+    moments, answers = np.empty(WIDTH * entries[0]), np.empty(WIDTH * entries[1])
+    codes = np.empty(WIDTH, np.int8)
+    own = Target(address(moments, 0), address(answers, 0), address(codes, 0), WIDTH, 0)
+    calls = solve(rooms.sums, k, 1, centered, rooms.penalties, tol, rooms.solving, own)
+    put_first(own.moments, entries[0], target.moments, target, count)
+    put_first(own.answers, entries[1], target.answers, target, count)
+    put_first(own.status, 1, target.status, target, count)
     return tally(calls, count)
+
+
+@compiled
+def put_first(source: Memory, entries: int, out: Memory, target: Target, count: int) -> None:
+    """The first lanes of memory (entries, 8), C order, to where a target has them."""
+    for e in range(entries):
+        for lane in range(count):
+            out[e * target.pitch + target.start + lane] = source[e * WIDTH + lane]
 
 
 def _fit_masked(fingerprint: int) -> Callable[..., int]:
@@ -337,7 +339,7 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
         ridge: Array,
         room: tuple[Array, NDArray[np.int64]],
         outputs: tuple[Array, Array, NDArray[np.int8]],
-        doubtful: NDArray[np.bool_],
+        doubtful: NDArray[np.int8],
         first: int,
         count: int,
     ) -> int:
@@ -347,28 +349,35 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
         those that are doubtful are to be answered otherwise.
         """
         weighted, drop, centered, tol = options
-        k, rejected, base, one = len(table.anchor), 0 * fingerprint, 0, every(1.0)
+        k, rejected, base = len(table.anchor), 0 * fingerprint, 0
         rooms = rooms_in(address(room[0], 0), room[1], k)
-        of = SIDE * (1 + table.products.widths.sum())
-        vectors = of + SIDE * table.columns.widths.sum()
+        own, design = (sheet_at(y), sheet_at(w)), table_at(table)
+        cross = SIDE * (1 + design.products.total)
+        apart = cross + SIDE * design.columns.total
+        moments, answers = address(outputs[0], 0), address(outputs[1], 0)
+        status = address(outputs[2], 0)
+        entries, pitch = (len(outputs[0]), len(outputs[1])), outputs[0].shape[1]
+        penalties, doubts = address(ridge, 0), address(doubtful, 0)
         store(rooms.sums, 2, every(0.0))
         for j in range(k):
             store(rooms.sums, 3 + j, every(table.anchor[j]))
         number = y.ahead or STRIP * PANEL
         while base < count:
             number = min(number, count - base)
-            strip = Strip(y, w, base, number, weighted, drop, centered)
-            sum_strip(strip, table, vectors, rooms)
+            strip = Strip(own[0], own[1], base, number, weighted, drop, centered)
+            sum_strip(strip, design, rooms)
             for lane in range(0, number, WIDTH):
-                place, own, side = first + base + lane, min(WIDTH, number - lane), lane // WIDTH
-                at = side // SIDE * vectors + side % SIDE
-                arrange(rooms, k, at, at + of, weighted, side)
-                light = load(rooms.sums, 1) < table.heavy
-                store(rooms.marks.doubt, side, choose(light, load(rooms.marks.doubt, side), one))
-                for i in range(own):
-                    doubtful[place + i] = rooms.marks.doubt[WIDTH * side + i] > 0.0
-                given = k, centered, tol, rooms, ridge, outputs
-                rejected += answer_some(*given, place, own)
+                place, some, side = first + base + lane, min(WIDTH, number - lane), lane // WIDTH
+                at = side // SIDE * apart + side % SIDE
+                arrange(rooms, k, at, at + cross, weighted, side)
+                light = load(rooms.sums, 1) < design.heavy
+                doubt = choose(light, load(rooms.marks.doubt, side), every(1.0))
+                store(rooms.marks.doubt, side, doubt)
+                for i in range(some):
+                    doubts[place + i] = np.int8(rooms.marks.doubt[lane + i])
+                target = Target(moments, answers, status, pitch, place)
+                given = k, centered, tol, rooms, address(penalties, place), target, entries
+                rejected += answer_some(*given, some)
             base, number = base + number, STRIP * PANEL
         return rejected
 

@@ -2,35 +2,19 @@
 
 A panel holds a piece, `ROWS` rows at most, as vectors: 2 i and 2 i + 1 are the sixteen numbers of
 row i. However numbers lie, they come into panels first, `STRIP` of them together, since long runs
-of memory are read faster; a panel is multiplied with columns that all regressions have in common,
-up to `WIDEST` of them at a time, whose sums are kept in registers meanwhile.
-
-Every sum is one chain of fused multiplications and additions over a piece; pieces are added as a
-tree.
+of memory are read faster. What is summed of the pieces is added as a tree.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import (
-    INT,
-    LANES,
-    VECTOR,
-    WIDTH,
-    constant,
-    every,
-    fused,
-    spread,
-    transposed,
-)
+from gpuols.engines.jit.lanes import INT, LANES, WIDTH, every, transposed
 from gpuols.engines.jit.memory import Memory, address, load, pointer, read, store, write
 from gpuols.engines.jit.products import read_some, write_some
 from gpuols.engines.jit.rows import join
@@ -43,7 +27,6 @@ PANEL = SIDE * WIDTH  # regressions
 STRIP = 4  # panels
 ROWS = 256  # of a piece
 VECTORS = SIDE * ROWS  # of a panel
-WIDEST = 14  # columns whose sums fit the registers
 
 
 class Sheet(NamedTuple):
@@ -52,7 +35,7 @@ class Sheet(NamedTuple):
     Attributes
     ----------
     memory : (numbers,)
-        Which holds them.
+        Which holds them, or its address.
     start : int
         Element where the first one is.
     down, across : int
@@ -63,39 +46,17 @@ class Sheet(NamedTuple):
         neighbours are regressions: panels that begin there are read faster.
     """
 
-    memory: Array
+    memory: Memory
     start: int
     down: int
     across: int
     ahead: int
 
 
-class Columns(NamedTuple):
-    """Columns (n, c) that all regressions have in common, as `multiply` reads them.
-
-    Attributes
-    ----------
-    memory : (numbers,)
-        Those that are taken together, row by row; one set of them after the other.
-    widths : (sets,)
-        How many are taken together: an even number, the last of them zeros if need be.
-    rows : int
-        n.
-    """
-
-    memory: Array
-    widths: NDArray[np.int64]
-    rows: int
-
-
-def columns_from(table: Array, widest: int = WIDEST) -> Columns:
-    """Columns, given as the rows of a table (c, n), so many together at most."""
-    count, n = table.shape
-    padded = np.concatenate([table, np.zeros((count % 2, n))])
-    pairs, sets = len(padded) // 2, -(-len(padded) // widest)
-    ends = 2 * np.array([pairs * i // sets for i in range(sets + 1)], np.int64)
-    parts = [padded[i:j].T.reshape(-1) for i, j in pairwise(ends)]
-    return Columns(np.concatenate(parts), np.diff(ends), n)
+@compiled
+def sheet_at(sheet: Sheet) -> Sheet:
+    """A sheet by its address."""
+    return Sheet(address(sheet.memory, 0), sheet.start, sheet.down, sheet.across, sheet.ahead)
 
 
 def stack_size(n: int, vectors: int) -> int:
@@ -194,91 +155,6 @@ def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: M
 def vector_of(lane: int, row: int) -> int:
     """Number of the vector in panels that holds regression `lane`, the first of eight, of a row."""
     return lane // PANEL * VECTORS + SIDE * row + lane % PANEL // WIDTH
-
-
-@intrinsic
-def _gather(
-    _: Any, memory: Any, at: Any, width: Any, panels: Any, vector: Any, rows: Any, out: Any, to: Any
-) -> Any:
-    """Sums over rows of `width` columns times a panel, to vectors `to` ... of `out`."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        at, width, _, vector, rows, _, to = arguments[1:]
-        columns = pointer(context, builder, sig.args[0], arguments[0], at)
-        panel, out = (
-            pointer(context, builder, sig.args[i], arguments[i], builder.mul(place, INT(WIDTH)))
-            for i, place in ((3, vector), (6, to))
-        )
-        for number in range(2, WIDEST + 1, 2):
-            with builder.if_then(builder.icmp_signed("==", width, INT(number))):
-                sums = Sums(builder, SIDE * number)
-                with cgutils.for_range(builder, rows) as loop:
-                    row = builder.gep(columns, [builder.mul(loop.index, INT(number))])
-                    own = builder.gep(panel, [builder.mul(loop.index, INT(PANEL))])
-                    pair = [read(builder, builder.gep(own, [INT(WIDTH * h)])) for h in range(SIDE)]
-                    sums.add_columns(row, number, pair)
-                sums.write(out)
-
-    one, two = types.int64, (types.int64,) * 2
-    return types.void(memory, *two, panels, *two, out, one), generate
-
-
-class Sums:
-    """Sums that are kept in registers, as a loop adds to them."""
-
-    def __init__(self, builder: Any, count: int) -> None:
-        self.builder = builder
-        self.places = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
-        for place in self.places:
-            builder.store(constant(0.0), place)
-
-    def add(self, number: int, a: Any, b: Any) -> None:
-        """Add a product to one of them."""
-        before = self.builder.load(self.places[number])
-        self.builder.store(fused(self.builder, a, b, before), self.places[number])
-
-    def add_columns(self, row: Any, width: int, pair: Sequence[Any], first: int = 0) -> None:
-        """Add products of neighbouring numbers with the vectors of a row, from sum `first` on."""
-        for c in range(width):
-            factor = spread(self.builder, self.builder.load(self.builder.gep(row, [INT(c)])))
-            for h, vector in enumerate(pair):
-                self.add(first + SIDE * c + h, factor, vector)
-
-    def read(self, address: Any) -> None:
-        """Begin with what lies at an address."""
-        for number, place in enumerate(self.places):
-            own = self.builder.gep(address, [INT(WIDTH * number)])
-            self.builder.store(read(self.builder, own), place)
-
-    def write(self, address: Any, first: int = 0, end: int | None = None) -> None:
-        """Put some of them there, one after the other."""
-        for number, place in enumerate(self.places[first:end]):
-            own = self.builder.gep(address, [INT(WIDTH * number)])
-            write(self.builder, own, self.builder.load(place))
-
-
-@compiled
-def multiply(
-    columns: Columns,
-    start: int,
-    rows: int,
-    panels: Memory,
-    number: int,
-    out: Memory,
-    to: int,
-    apart: int,
-) -> None:
-    """Sums over rows `start` ... of columns times so many panels, to vectors `to` ... of `out`.
-
-    From those of a panel to those of the next it is `apart` vectors.
-    """
-    base = 0
-    for width in columns.widths:
-        at = base + start * width
-        for panel in range(number):
-            first = to + panel * apart
-            _gather(columns.memory, at, width, panels, panel * VECTORS, rows, out, first)
-        base, to = base + columns.rows * width, to + SIDE * width
 
 
 @compiled

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines.jit.anchors import median
 from gpuols.engines.jit.batch import Outputs
+from gpuols.engines.jit.columns import Columns, columns_at, multiply
 from gpuols.engines.jit.compiling import compiled, kept, portable
 from gpuols.engines.jit.design import Room, room_in, room_size
 from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every, fma
@@ -26,9 +27,9 @@ from gpuols.engines.jit.panels import (
     bring,
     collapse,
     keep,
-    multiply,
     room_of,
     settle,
+    sheet_at,
     stack_size,
 )
 from gpuols.engines.jit.premise import Premise, furnish
@@ -98,9 +99,9 @@ def entries_of(k: int) -> int:
 
 @compiled
 def find_anchors(
-    sheet: Sheet, rows: NDArray[np.int64], first: int, count: int, near: Memory
+    sheet: Sheet, rows: tuple[int, int, int], first: int, count: int, near: Memory
 ) -> None:
-    """Anchors of `count` responses, the first of which is `first`."""
+    """Anchors of `count` responses, the first of which is `first`, from three rows."""
     for lane in range(count):
         at = sheet.start + (first + lane) * sheet.across
         near[lane] = median(
@@ -142,10 +143,11 @@ def shift(
 
 
 @compiled
-def sum_strip(sheet: Sheet, premise: Premise, first: int, count: int, rooms: Rooms) -> None:
+def sum_strip(
+    sheet: Sheet, columns: Columns, weights: Memory, k: int, first: int, count: int, rooms: Rooms
+) -> None:
     """Sums about the anchor of the responses of a strip, to the bottom of a stack."""
-    columns, weights, near = premise.columns, address(premise.weights, 0), rooms.near
-    n, vectors = columns.rows, SIDE * entries_of(premise.vectors.shape[1])
+    n, vectors, near = columns.rows, SIDE * entries_of(k), rooms.near
     straight, panels = is_straight(sheet, columns), (count + PANEL - 1) // PANEL
     depth, number, start = 0, 0, 0
     while start < n or number == 0:
@@ -155,7 +157,7 @@ def sum_strip(sheet: Sheet, premise: Premise, first: int, count: int, rooms: Roo
                 store(out, vector, every(0.0))
             for block in range(start, start + rows, BLOCK):
                 some = min(BLOCK, start + rows - block)
-                at, width = sheet.start + first + block * sheet.down, columns.widths[0]
+                at, width = sheet.start + first + block * sheet.down, columns.total
                 for panel in range(panels):
                     left = columns.memory, block * width, width, weights, block
                     right = sheet.memory, at + PANEL * panel, sheet.down, count - PANEL * panel
@@ -165,7 +167,8 @@ def sum_strip(sheet: Sheet, premise: Premise, first: int, count: int, rooms: Roo
             for panel in range(panels):
                 vector, to, side = panel * VECTORS, panel * vectors, panel * SIDE
                 shift(rooms.panels, vector, near, side, weights, start, rows, out, to)
-            multiply(columns, start, rows, rooms.panels, panels, out, SIDE, vectors)
+            own = rooms.panels
+            multiply(columns, start, rows, own, panels, own, 0, out, SIDE, vectors)
         depth, number, start = depth + 1, number + 1, start + rows
         depth = settle(rooms.stack, rooms.size, depth, number)
     collapse(rooms.stack, rooms.size, depth)
@@ -236,15 +239,18 @@ def _fit_responses(fingerprint: int) -> Callable[..., int]:
         target = Target(own, own, own, WIDTH, 0)
         p = k + 1 if centered else k
         design = furnish(premise, k, v, solving)
+        anchors = premise.anchors[0], premise.anchors[1], premise.anchors[2]
+        columns, weights = columns_at(premise.columns), address(premise.weights, 0)
+        source = sheet_at(sheet)
         entries, whole = entries_of(k), STRIP * PANEL
-        if is_straight(sheet, premise.columns):
+        if is_straight(source, columns):
             whole = WIDE_STRIP * PANEL
         base, number = 0, sheet.ahead or whole
         while base < count:
             number = min(number, count - base)
-            if premise.anchors[0] >= 0:
-                find_anchors(sheet, premise.anchors, base, number, rooms.near)
-            sum_strip(sheet, premise, base, number, rooms)
+            if anchors[0] >= 0:
+                find_anchors(source, anchors, base, number, rooms.near)
+            sum_strip(source, columns, weights, k, base, number, rooms)
             for lane in range(0, number, WIDTH):
                 side = lane // WIDTH
                 at = side // SIDE * SIDE * entries + side % SIDE
