@@ -35,7 +35,7 @@ from gpuols.engines.jit.marks import (
     measure,
     seek,
 )
-from gpuols.engines.jit.memory import Memory, address, load, store
+from gpuols.engines.jit.memory import Memory, address, load, settle_streams, store, stream
 from gpuols.engines.jit.panels import (
     PANEL,
     ROWS,
@@ -45,6 +45,7 @@ from gpuols.engines.jit.panels import (
     Sheet,
     bring,
     collapse,
+    keep,
     room_of,
     settle,
     sheet_at,
@@ -102,10 +103,13 @@ class Rooms(NamedTuple):
     sums: Memory
     solving: Room
     penalties: Memory
+    moments: Memory
+    answers: Memory
+    status: Memory
 
 
-def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64]]:
-    """Memory for a thread to work in, and where its parts begin, as `rooms_in` names them."""
+def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
+    """Memory for a thread to work in, where its parts begin, as `rooms_in` names them, and more."""
     panels = min(_HELD, shape.n // ROWS + 1) * STRIP * VECTORS * WIDTH
     vectors = SIDE * (1 + table.products.total + table.columns.total)
     sizes = [
@@ -119,12 +123,14 @@ def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64]]:
         shape.sums * WIDTH,
         room_size(shape.k),
         WIDTH,
+        shape.moments * WIDTH,
+        shape.answers * WIDTH,
     ]
-    return room_of(sizes)
+    return *room_of(sizes), np.empty(WIDTH, np.int8)
 
 
 @compiled
-def rooms_in(memory: Memory, starts: NDArray[np.int64], k: int) -> Rooms:
+def rooms_in(memory: Memory, starts: NDArray[np.int64], status: Memory, k: int) -> Rooms:
     """The parts of a thread's memory."""
     return Rooms(
         address(memory, starts[0]),
@@ -137,6 +143,9 @@ def rooms_in(memory: Memory, starts: NDArray[np.int64], k: int) -> Rooms:
         address(memory, starts[7]),
         room_in(address(memory, starts[8]), k),
         address(memory, starts[9]),
+        address(memory, starts[10]),
+        address(memory, starts[11]),
+        status,
     )
 
 
@@ -307,27 +316,26 @@ def answer_some(
 
     `ridge` are their penalties, the entries those of the moments and the answers.
     """
-    if count == WIDTH:
-        calls = solve(rooms.sums, k, 1, centered, ridge, tol, rooms.solving, target)
-        return tally(calls, count)
     for lane in range(WIDTH):
         rooms.penalties[lane] = ridge[min(lane, count - 1)]
-    moments, answers = np.empty(WIDTH * entries[0]), np.empty(WIDTH * entries[1])
-    codes = np.empty(WIDTH, np.int8)
-    own = Target(address(moments, 0), address(answers, 0), address(codes, 0), WIDTH, 0)
+    own = Target(rooms.moments, rooms.answers, rooms.status, WIDTH, 0)
     calls = solve(rooms.sums, k, 1, centered, rooms.penalties, tol, rooms.solving, own)
-    put_first(own.moments, entries[0], target.moments, target, count)
-    put_first(own.answers, entries[1], target.answers, target, count)
-    put_first(own.status, 1, target.status, target, count)
+    send(own.moments, entries[0], target.moments, target.pitch, target.start, count)
+    send(own.answers, entries[1], target.answers, target.pitch, target.start, count)
+    for lane in range(count):
+        target.status[target.start + lane] = own.status[lane]
     return tally(calls, count)
 
 
 @compiled
-def put_first(source: Memory, entries: int, out: Memory, target: Target, count: int) -> None:
-    """The first lanes of memory (entries, 8), C order, to where a target has them."""
-    for e in range(entries):
-        for lane in range(count):
-            out[e * target.pitch + target.start + lane] = source[e * WIDTH + lane]
+def send(source: Memory, entries: int, out: Memory, pitch: int, first: int, count: int) -> None:
+    """Lanes of memory (entries, 8), C order, to neighbours of `out`, entries `pitch` apart."""
+    if count == WIDTH and first % WIDTH == 0:
+        for e in range(entries):
+            stream(out, e * pitch + first, load(source, e))
+    else:
+        for e in range(entries):
+            keep(out, e * pitch + first, count, load(source, e))
 
 
 def _fit_masked(fingerprint: int) -> Callable[..., int]:
@@ -337,7 +345,7 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
         table: Table,
         options: tuple[bool, bool, bool, float],
         ridge: Array,
-        room: tuple[Array, NDArray[np.int64]],
+        room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
         outputs: tuple[Array, Array, NDArray[np.int8]],
         doubtful: NDArray[np.int8],
         first: int,
@@ -350,7 +358,7 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
         """
         weighted, drop, centered, tol = options
         k, rejected, base = len(table.anchor), 0 * fingerprint, 0
-        rooms = rooms_in(address(room[0], 0), room[1], k)
+        rooms = rooms_in(address(room[0], 0), room[1], address(room[2], 0), k)
         own, design = (sheet_at(y), sheet_at(w)), table_at(table)
         cross = SIDE * (1 + design.products.total)
         apart = cross + SIDE * design.columns.total
@@ -379,6 +387,7 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
                 given = k, centered, tol, rooms, address(penalties, place), target, entries
                 rejected += answer_some(*given, some)
             base, number = base + number, STRIP * PANEL
+        settle_streams()
         return rejected
 
     return fit_masked
