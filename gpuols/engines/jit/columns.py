@@ -18,7 +18,6 @@ from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, VECTOR, WIDTH, constant, fused, spread
 from gpuols.engines.jit.memory import Memory, address, read, write
 from gpuols.engines.jit.panels import PANEL, SIDE, VECTORS
-from gpuols.engines.jit.products import prefetch
 
 Array = NDArray[np.float64]
 
@@ -109,18 +108,13 @@ def gather(
     width: Any,
     panel: Any,
     rows: Any,
-    ahead: Any,
-    step: Any,
     out: Any,
     to: Any,
 ) -> Any:
-    """Sums over rows of `width` columns times a panel, to vectors `to` ... of `out`.
-
-    Meanwhile as many lines of the cache, `step` numbers apart, are brought near from `ahead` on.
-    """
+    """Sums over rows of `width` columns times a panel, to vectors `to` ... of `out`."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        columns, width, panel, rows, ahead, step, out, to = arguments
+        columns, width, panel, rows, out, to = arguments
         out = builder.gep(out, [builder.mul(to, INT(WIDTH))])
         for number in range(2, WIDEST + 1, 2):
             with builder.if_then(builder.icmp_signed("==", width, INT(number))):
@@ -128,13 +122,12 @@ def gather(
                 with cgutils.for_range(builder, rows) as loop:
                     row = builder.gep(columns, [builder.mul(loop.index, INT(number))])
                     own = builder.gep(panel, [builder.mul(loop.index, INT(PANEL))])
-                    prefetch(builder, builder.gep(ahead, [builder.mul(loop.index, step)]), 2)
                     pair = [read(builder, builder.gep(own, [INT(WIDTH * h)])) for h in range(SIDE)]
                     sums.add_columns(row, number, pair)
                 sums.write(out)
 
     one = types.int64
-    return types.void(columns, one, panel, one, ahead, one, out, one), generate
+    return types.void(columns, one, panel, one, out, one), generate
 
 
 @intrinsic
@@ -192,27 +185,22 @@ def multiply(
     rows: int,
     panels: Memory,
     number: int,
-    ahead: Memory,
-    step: int,
     out: Memory,
     to: int,
     apart: int,
 ) -> None:
     """Sums over rows `start` ... of columns times so many panels, to vectors `to` ... of `out`.
 
-    From those of a panel to those of the next it is `apart` vectors. Meanwhile so many panels are
-    brought near whose rows, `step` numbers apart, begin at `ahead`.
+    From those of a panel to those of the next it is `apart` vectors.
     """
-    memory, side = address(columns.memory, 0), 0
+    memory = address(columns.memory, 0)
     for number_of_set in range(columns.sets):
         width = columns.widths[number_of_set]
         left = address(memory, start * width)
         for panel in range(number):
-            own, line = panel * VECTORS * WIDTH, PANEL * panel + WIDTH * side
-            given = address(panels, own), rows, address(ahead, line), step
-            gather(left, width, *given, out, to + panel * apart)
+            own = address(panels, panel * VECTORS * WIDTH)
+            gather(left, width, own, rows, out, to + panel * apart)
         memory, to = address(memory, columns.rows * width), to + SIDE * width
-        side = min(side + 1, SIDE - 1)
 
 
 @compiled

@@ -249,8 +249,7 @@ def refill(strip: Strip, kinds: Memory, start: int, rows: int, rooms: Rooms) -> 
 def sum_strip(strip: Strip, table: Table, rooms: Rooms) -> None:
     """Sums about the anchors of a strip, to the bottom of a stack.
 
-    Of a panel, two vectors each: squares, products, columns. What comes next is brought near
-    meanwhile, where neighbours are responses.
+    Of a panel, two vectors each: squares, products, columns.
     """
     y, products, columns = strip.y, table.products, table.columns
     n, held, shared, depth = columns.rows, is_held(columns.rows), y.across == 0, 0
@@ -261,11 +260,9 @@ def sum_strip(strip: Strip, table: Table, rooms: Rooms) -> None:
         rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if held else 0
         if not held:
             refill(strip, table.kinds, start, rows, rooms)
-        row, number = (start, strip.count) if held else (start + rows, 0)
-        next_one = y.start + row * y.down + (strip.first + number) * y.across
-        ahead, out = address(y.memory, next_one), address(rooms.stack, depth * size)
+        out = address(rooms.stack, depth * size)
         _, own = vectors_in(rooms, shared, place, 0)
-        multiply(products, start, rows, own, panels, ahead, y.down, out, SIDE, apart)
+        multiply(products, start, rows, own, panels, out, SIDE, apart)
         for panel in range(panels):
             u, own = vectors_in(rooms, shared, place, SIDE * panel)
             near, into = address(rooms.near, PANEL * panel), panel * apart

@@ -167,8 +167,7 @@ def sum_strip(
             for panel in range(panels):
                 vector, to, side = panel * VECTORS, panel * vectors, panel * SIDE
                 shift(rooms.panels, vector, near, side, weights, start, rows, out, to)
-            own = rooms.panels
-            multiply(columns, start, rows, own, panels, own, 0, out, SIDE, vectors)
+            multiply(columns, start, rows, rooms.panels, panels, out, SIDE, vectors)
         depth, number, start = depth + 1, number + 1, start + rows
         depth = settle(rooms.stack, rooms.size, depth, number)
     collapse(rooms.stack, rooms.size, depth)
