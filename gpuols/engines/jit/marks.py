@@ -5,11 +5,12 @@ counted is put down at the beginning of every run of `RUN` rows, so that the mid
 a second look at one run.
 
 The logarithm of the product of a response's weights is that of a number in [1, 2) and a power of
-two. Eight weights are multiplied as they are where none of them is so far from one that this could
-leave the range of numbers.
+two. Eight weights are multiplied as they are where that can't leave the range of numbers.
 """
 
 from typing import NamedTuple
+
+import numpy as np
 
 from gpuols.engines.jit.bounds import smaller
 from gpuols.engines.jit.compiling import compiled
@@ -30,7 +31,7 @@ WILD, ABSENT = 1.0, 2.0
 RUN = 32  # rows from one count of those that are there to the next
 _TINY, _RAISED = 2.0**-1000, 200.0  # weights below are multiplied by 2 to this for a logarithm
 _UP = 2.0**_RAISED
-_LEAST, _MOST = 2.0**-100, 2.0**100  # weights of which eight can be multiplied
+_LEAST = 2.0**-100  # weights above can be multiplied, eight of them, while that is finite
 _TOGETHER = 8
 SIDES = STRIP * SIDE
 MARKS = 7 * SIDES * WIDTH  # numbers
@@ -126,17 +127,17 @@ def mark(
         store(counts, run // RUN * SIDES + side, seen)
         store(counts, run // RUN * SIDES + side + 1, others)
         for i in range(run, min(run + RUN, start + rows)):
-            at = SIDE * (i - start)
-            u = v = one
+            at, u, v = SIDE * (i - start), one, one
             if weighted:
                 u, v = load(w, at), load(w, at + 1)
-            u = weigh(load(y, at), u, kinds[i], drop)
-            v = weigh(load(y, at + 1), v, kinds[i], drop)
+            if drop or not weighted or kinds[i] != 0.0:
+                u = weigh(load(y, at), u, kinds[i], drop)
+                v = weigh(load(y, at + 1), v, kinds[i], drop)
+                store(w, at, u)
+                store(w, at + 1, v)
             if kinds[i] == WILD:
                 store(marks.doubt, side, choose(u == 0.0, load(marks.doubt, side), one))
                 store(marks.doubt, side + 1, choose(v == 0.0, load(marks.doubt, side + 1), one))
-            store(w, at, u)
-            store(w, at + 1, v)
             seen = seen + choose(u > 0.0, one, zero)
             others = others + choose(v > 0.0, one, zero)
     store(marks.seen, side, seen)
@@ -169,13 +170,12 @@ def measure(w: Memory, rows: int, marks: Marks, side: int) -> None:
     """Multiply the weights of rows that count, of eight, for the sum of their logarithms."""
     size, power, one = load(marks.size, side), load(marks.power, side), every(1.0)
     for base in range(0, rows, _TOGETHER):
-        end, product, most, least = SIDE * min(base + _TOGETHER, rows), one, one, one
+        end, product, least = SIDE * min(base + _TOGETHER, rows), one, one
         for at in range(SIDE * base, end, SIDE):
             own = load(w, at)
             own = choose(own > 0.0, own, one)
             product, least = product * own, smaller(own, least)
-            most = choose(own > most, own, most)
-        moderate = (least > _LEAST) & (most < _MOST)
+        moderate = (least > _LEAST) & (product < np.inf)
         raised, scaled = exponent(product), mantissa(product)
         if holds(~moderate):
             other, factor = measure_each(w, SIDE * base, end)
