@@ -67,8 +67,8 @@ def fit_masked(
     penalties = np.concatenate([np.zeros(spare), ridge])
     options = weights is not None, shape.drop, shape.centered, float(tol)
 
-    def work(span: slice, _: Workspace) -> int:
-        room = room_for(shape, table)
+    def work(span: slice, space: Workspace) -> int:
+        room = room_for(shape, table, space)
         for part in parts(span, sheets):
             given = [sheet.at(part) if sheet else nowhere() for sheet in sheets]
             found = penalties, room, tuple(outputs), doubtful

@@ -57,8 +57,8 @@ def fit_shared(
     outputs = Outputs(np.empty((4 + k, m)), np.empty((p + 2, m)), np.empty((1, m), np.int8))
     sheets, calls = Sheets(y.T, (m,)), [0]
 
-    def work(span: slice, _: Workspace) -> int:
-        room = room_for(n, k)
+    def work(span: slice, space: Workspace) -> int:
+        room = room_for(n, k, space)
         for part in parts(span, [sheets]):
             where = part.start, part.stop - part.start
             given = sheets.at(part), premise, design.centered, tol, room, outputs

@@ -145,9 +145,7 @@ def mark(
 
 
 @compiled
-def find_ends(
-    y: Memory, w: Memory, rows: int, before: Lanes, marks: Marks, side: int
-) -> None:
+def find_ends(y: Memory, w: Memory, rows: int, before: Lanes, marks: Marks, side: int) -> None:
     """Take down the responses in the first and the last row that counts, of eight.
 
     `before` is what was seen before these rows; memory begins at the side's first vector.

@@ -54,6 +54,7 @@ from gpuols.engines.jit.panels import (
 )
 from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.launches import Shape
+from gpuols.engines.workspace import Workspace
 
 Array = NDArray[np.float64]
 
@@ -108,8 +109,10 @@ class Rooms(NamedTuple):
     status: Memory
 
 
-def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
-    """Memory for a thread to work in, where its parts begin, as `rooms_in` names them, and more."""
+def room_for(
+    shape: Shape, table: Table, space: Workspace
+) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
+    """Memory for a thread to work in, where its parts begin, as `rooms_in` has them, and codes."""
     panels = min(_HELD, shape.n // ROWS + 1) * STRIP * VECTORS * WIDTH
     vectors = SIDE * (1 + table.products.total + table.columns.total)
     sizes = [
@@ -126,7 +129,7 @@ def room_for(shape: Shape, table: Table) -> tuple[Array, NDArray[np.int64], NDAr
         shape.moments * WIDTH,
         shape.answers * WIDTH,
     ]
-    return *room_of(sizes), np.empty(WIDTH, np.int8)
+    return *room_of(sizes, space), np.empty(WIDTH, np.int8)
 
 
 @compiled
@@ -156,7 +159,7 @@ class Strip(NamedTuple):
     ----------
     y, w : Sheet
         Responses and weights.
-    first, count : int
+    first, number : int
         The first of them, and how many.
     weighted, drop, centered : bool
         Whether there are weights, else w is not looked at; whether what misses a value is left
@@ -166,7 +169,7 @@ class Strip(NamedTuple):
     y: Sheet
     w: Sheet
     first: int
-    count: int
+    number: int
     weighted: bool
     drop: bool
     centered: bool
@@ -196,12 +199,12 @@ def fill(
     """Rows of a strip into panels from vector `place` on, weights zero where one is not there."""
     y, w, shared = strip.y, strip.w, strip.y.across == 0
     panels = address(rooms.responses, WIDTH * place)
-    bring(y, start, rows, strip.first, min(strip.count, PANEL) if shared else strip.count, panels)
-    for lane in range(0, strip.count, PANEL):
+    bring(y, start, rows, strip.first, min(strip.number, PANEL) if shared else strip.number, panels)
+    for lane in range(0, strip.number, PANEL):
         side = lane // WIDTH
         u, own = vectors_in(rooms, shared, place, side)
         if strip.weighted:
-            bring(w, start, rows, strip.first + lane, min(PANEL, strip.count - lane), own)
+            bring(w, start, rows, strip.first + lane, min(PANEL, strip.number - lane), own)
         weighted, drop = strip.weighted, strip.drop
         mark(u, own, weighted, drop, kinds, start, rows, rooms.counts, marks, side)
 
@@ -209,7 +212,7 @@ def fill(
 @compiled
 def look(strip: Strip, kinds: Memory, n: int, rooms: Rooms) -> None:
     """Count rows, and find what is to be known of them before they are summed."""
-    sides, held, shared = (strip.count + WIDTH - 1) // WIDTH, is_held(n), strip.y.across == 0
+    sides, held, shared = (strip.number + WIDTH - 1) // WIDTH, is_held(n), strip.y.across == 0
     marks, counts = rooms.marks, rooms.counts
     forget(marks, sides)
     for start in range(0, max(n, 1), ROWS):
@@ -240,7 +243,7 @@ def look(strip: Strip, kinds: Memory, n: int, rooms: Rooms) -> None:
 @compiled
 def refill(strip: Strip, kinds: Memory, start: int, rows: int, rooms: Rooms) -> None:
     """Rows of a strip into panels once more, as they were when all before them were seen."""
-    for side in range((strip.count + WIDTH - 1) // WIDTH):
+    for side in range((strip.number + WIDTH - 1) // WIDTH):
         store(rooms.spare.seen, side, load(rooms.counts, start // RUN * SIDES + side))
     fill(strip, kinds, start, rows, 0, rooms, rooms.spare)
 
@@ -253,7 +256,7 @@ def sum_strip(strip: Strip, table: Table, rooms: Rooms) -> None:
     """
     y, products, columns = strip.y, table.products, table.columns
     n, held, shared, depth = columns.rows, is_held(columns.rows), y.across == 0, 0
-    apart, panels = SIDE * (1 + products.total + columns.total), (strip.count + PANEL - 1) // PANEL
+    apart, panels = SIDE * (1 + products.total + columns.total), (strip.number + PANEL - 1) // PANEL
     size, to = STRIP * apart * WIDTH, SIDE * (1 + products.total)
     look(strip, table.kinds, n, rooms)
     for start in range(0, max(n, 1), ROWS):
@@ -321,7 +324,7 @@ def answer_some(
     send(own.answers, entries[1], target.answers, target.pitch, target.start, count)
     for lane in range(count):
         target.status[target.start + lane] = own.status[lane]
-    return tally(calls, count)
+    return int(tally(calls, count))
 
 
 @compiled

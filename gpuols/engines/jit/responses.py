@@ -35,6 +35,7 @@ from gpuols.engines.jit.panels import (
 from gpuols.engines.jit.premise import Premise, furnish
 from gpuols.engines.jit.solve import Target, answer, product_of
 from gpuols.engines.jit.straight import BLOCK, WIDE_STRIP, WIDEST, add_straight, is_straight
+from gpuols.engines.workspace import Workspace
 from gpuols.errors import Status
 
 Array = NDArray[np.float64]
@@ -55,19 +56,19 @@ class Rooms(NamedTuple):
     code: Memory
 
 
-def room_for(n: int, k: int) -> tuple[Array, NDArray[np.int64]]:
+def room_for(n: int, k: int, space: Workspace) -> tuple[Array, NDArray[np.int64]]:
     """Memory for a thread to work in, and where its parts begin, as `rooms_in` names them."""
-    q, wide = k + 1, WIDE_STRIP * SIDE
+    q, sides = k + 1, strip_of(k) * SIDE
     sizes = [
         STRIP * VECTORS * WIDTH,
-        wide * WIDTH,
-        stack_size(n, strip_of(k) * SIDE * entries_of(k)),
+        sides * WIDTH,
+        stack_size(n, sides * entries_of(k)),
         (3 + 3 * q + q * (q + 1) // 2) * WIDTH,
         room_size(k),
         (2 * k + 4) * WIDTH,
         WIDTH,
     ]
-    return room_of(sizes)
+    return room_of(sizes, space)
 
 
 @compiled
@@ -241,6 +242,8 @@ def _fit_responses(fingerprint: int) -> Callable[..., int]:
         anchors = premise.anchors[0], premise.anchors[1], premise.anchors[2]
         columns, weights = columns_at(premise.columns), address(premise.weights, 0)
         source = sheet_at(sheet)
+        for side in range(SIDE * strip_of(k)):
+            store(rooms.near, side, every(0.0))
         entries, whole = entries_of(k), STRIP * PANEL
         if is_straight(source, columns):
             whole = WIDE_STRIP * PANEL
