@@ -11,9 +11,9 @@ from gpuols import plan
 from gpuols.engines.jit.batch import outputs_for
 from gpuols.engines.jit.columns import WIDEST_SHIFTED, columns_from
 from gpuols.engines.jit.marks import ABSENT, WILD
-from gpuols.engines.jit.masked import Table, room_for
 from gpuols.engines.jit.masked import fit_masked as fit_some
 from gpuols.engines.jit.panels import PANEL, STRIP
+from gpuols.engines.jit.strips import Table, room_for
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked import HEAVY
 from gpuols.engines.outputs import moments_from, solution_from
