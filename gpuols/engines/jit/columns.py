@@ -18,6 +18,7 @@ from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, VECTOR, WIDTH, constant, fused, spread
 from gpuols.engines.jit.memory import Memory, address, read, write
 from gpuols.engines.jit.panels import PANEL, SIDE, VECTORS
+from gpuols.engines.workspace import zeros
 
 Array = NDArray[np.float64]
 
@@ -53,11 +54,13 @@ class Columns(NamedTuple):
 def columns_from(table: Array, widest: int = WIDEST) -> Columns:
     """Columns, given as the rows of a table (c, n), so many together at most."""
     count, n = table.shape
-    padded = np.concatenate([table, np.zeros((count % 2, n))])
-    pairs, sets = len(padded) // 2, -(-len(padded) // widest)
+    pairs, sets = (count + 1) // 2, -(-count // widest)
     ends = 2 * np.array([pairs * i // sets for i in range(sets + 1)], np.int64)
-    parts = [padded[i:j].T.reshape(-1) for i, j in pairwise(ends)]
-    return Columns(np.concatenate(parts), np.diff(ends), sets, len(padded), n)
+    memory = zeros(2 * pairs * n)
+    for first, end in pairwise(ends):
+        own = memory[first * n : end * n].reshape(n, end - first)
+        own[:, : count - first] = table[first:end].T
+    return Columns(memory, np.diff(ends), sets, 2 * pairs, n)
 
 
 @compiled
