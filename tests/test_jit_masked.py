@@ -45,7 +45,7 @@ def test_any_number_of_columns(k):
     assert disagreements(*fit_both(X, y, missing="drop", ridge=ridge)) == []
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 255, 256, 257, 289, 1100])
+@pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 255, 256, 257, 289, 1024, 1025, 1300])
 def test_any_number_of_rows(n):
     X, y, weights = draw(n, 3, 17)
     y[1] = np.nan
@@ -76,6 +76,23 @@ def test_weights_of_any_size():
         np.testing.assert_allclose(found.llf, expected.llf, rtol=1e-9)
 
 
+def test_weights_of_many_sizes():
+    X, y, weights = draw(80, 3, 20)
+    weights *= 10.0 ** np.random.default_rng(1).integers(-45, 46, y.shape)
+    found, expected = fit_both(X, y, weights, **DROP)
+    assert disagreements(found, expected) == []
+    np.testing.assert_allclose(found.llf, expected.llf, rtol=1e-9)
+
+
+def test_one_response_and_one_set_of_weights_for_all():
+    X, y, weights = draw(300, 3, 21)
+    settings = {"device": "cpu:numba", "solver": "cholesky", **DROP}
+    repeated = gpuols.fit(X[None], np.repeat(y[:1], 21, axis=0), weights=weights, **settings)
+    assert_same_bits(gpuols.fit(X, y[0], weights=weights, **settings), repeated)
+    repeated = gpuols.fit(X[None], y, weights=np.repeat(weights[:1], 21, axis=0), **settings)
+    assert_same_bits(gpuols.fit(X[None], y, weights=weights[0], **settings), repeated)
+
+
 @pytest.mark.parametrize("n", [100, 600])
 def test_bits_are_a_responses_own_however_they_lie(n):
     X, y, weights = draw(n, 4, 150)
@@ -84,6 +101,8 @@ def test_bits_are_a_responses_own_however_they_lie(n):
     for some in (slice(5, 7), slice(9, 90), slice(149, None, -1)):
         part = gpuols.fit(X[None], y[some], weights=weights[some], batch_size=7, **settings)
         assert_same_bits(part, whole[some])
+        columns = np.asfortranarray(y)[some], np.asfortranarray(weights)[some]
+        assert_same_bits(gpuols.fit(X[None], columns[0], weights=columns[1], **settings), part)
     lying = np.asfortranarray(y), np.asfortranarray(weights)
     assert_same_bits(gpuols.fit(X[None], lying[0], weights=lying[1], **settings), whole)
     assert_same_bits(gpuols.fit(X[None], y, weights=lying[1], **settings), whole)

@@ -1,23 +1,26 @@
 """Responses on one design, each with weights or missing rows of its own, by compiled code."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines import cpu
-from gpuols.engines.jit.batch import Outputs
-from gpuols.engines.jit.marks import ABSENT, WILD, Table, rooms_for
+from gpuols.engines.jit.batch import outputs_for
+from gpuols.engines.jit.columns import WIDEST_SHIFTED, columns_from
+from gpuols.engines.jit.marks import ABSENT, WILD
 from gpuols.engines.jit.masked import fit_masked as fit_some
-from gpuols.engines.jit.panels import columns_from
+from gpuols.engines.jit.panels import PANEL, STRIP
+from gpuols.engines.jit.strips import Table, room_for
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked import HEAVY
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.products import Products
 from gpuols.engines.sheets import Sheets, nowhere, parts
 from gpuols.engines.solution import Solution
+from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 from gpuols.selection import ranges
@@ -54,42 +57,51 @@ def fit_masked(
         What answers those as a batch that have rows of the design whose products are not finite, or
         weights that could hide an underflow.
     """
-    count, kind, table = len(ridge), (weights is not None, shape.drop), _table(x, shape)
+    count, table = len(ridge), _table(x, shape)
     responses = Sheets(y[..., 0], lead)
     inverse = None if weights is None else Sheets(weights, lead)
     sheets = responses, inverse
-    outputs = Outputs(
-        np.empty((shape.moments, count)),
-        np.empty((shape.answers, count)),
-        np.empty((1, count), np.int8),
-    )
-    doubtful, calls = np.zeros(count, bool), [0]
+    # Eight responses that begin a line of the cache have their answers so, too.
+    spare, calls = -responses.ahead % 8, [0]
+    outputs, doubtful = outputs_for(shape, spare + count), np.zeros(spare + count, np.int8)
+    penalties = np.concatenate([np.zeros(spare), ridge])
+    options = weights is not None, shape.drop, shape.centered, float(tol)
 
-    def work(span: slice, _: Workspace) -> int:
-        entries = shape.sums, shape.moments, shape.answers
-        rooms = rooms_for(shape.n, shape.k, table, entries)
+    def work(span: slice, space: Workspace) -> int:
+        room = room_for(shape, table, space)
         for part in parts(span, sheets):
             given = [sheet.at(part) if sheet else nowhere() for sheet in sheets]
-            options = table, kind, shape.centered, tol, ridge, rooms, outputs, doubtful
-            calls.append(fit_some(*given, *options, part.start, part.stop - part.start))
+            found = penalties, room, tuple(outputs), doubtful
+            where = spare + part.start, part.stop - part.start
+            calls.append(fit_some(*given, table, options, *found, *where))
         return int(span.stop - span.start)
 
-    spans = plan.masked_chunks(count, n=shape.n, k=shape.k, batch_size=batch_size)
-    cpu.run(spans, work, report, count)
-    moments = moments_from(outputs.moments, shape)
+    spread(_spans(shape, count, responses.ahead, batch_size), work, report, count)
+    own = slice(spare, spare + count)
+    moments = moments_from(outputs.moments[:, own], shape)
     precise = np.zeros((count, 1), bool)
-    solution = solution_from(outputs.answers, outputs.status, precise, shape)
-    again = np.flatnonzero(doubtful)
+    solution = solution_from(outputs.answers[:, own], outputs.status[:, own], precise, shape)
+    again = np.flatnonzero(doubtful[own])
     settings = {"centered": shape.centered, "drop": shape.drop, "tol": tol}
     for part in ranges(len(again), max(1, _COPIED // max(shape.n, 1))):
-        own = again[part]
-        some, heavy = responses.table[own, :][..., None], inverse and inverse.table[own, :]
+        some = again[part]
+        rows, heavy = responses.table[some, :][..., None], inverse and inverse.table[some, :]
         design = x.reshape(1, shape.n, shape.k)
-        of, found, more = fit_batch(design, some, heavy, own.shape, ridge[own], **settings)
-        moments.store(own, of)
-        solution.store(own, found)
+        of, found, more = fit_batch(design, rows, heavy, some.shape, ridge[some], **settings)
+        moments.store(some, of)
+        solution.store(some, found)
         calls.append(int(more[0]))
     return moments, solution, np.array([sum(calls)])
+
+
+def _spans(shape: Shape, count: int, ahead: int, batch_size: int | None) -> list[slice]:
+    """Ranges of responses for a thread each; whole strips inside, if nobody wants others."""
+    spans = plan.masked_chunks(count, n=shape.n, k=shape.k, batch_size=batch_size)
+    if batch_size is not None:
+        return spans
+    whole = STRIP * PANEL
+    ends = [min(count, ahead + -(-(span.stop - ahead) // whole) * whole) for span in spans]
+    return [slice(start, stop) for start, stop in pairwise([0, *ends]) if start < stop]
 
 
 def _table(x: NDArray[Any], shape: Shape) -> Table:
@@ -98,5 +110,5 @@ def _table(x: NDArray[Any], shape: Shape) -> Table:
         design = Products.read([x.reshape(shape.n, shape.k)], shape.centered, shape.drop)
         products = design.table(slice(0, shape.n), Workspace())
     kinds = np.where(design.there, np.where(design.tame, 0.0, WILD), ABSENT)
-    columns = columns_from(products[: 1 + shape.k])
+    columns = columns_from(products[: 1 + shape.k], WIDEST_SHIFTED)
     return Table(columns_from(products), columns, design.anchor, kinds, HEAVY)

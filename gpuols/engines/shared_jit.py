@@ -15,9 +15,9 @@ from gpuols.engines.anchors import weighted_rows
 from gpuols.engines.answers import answer
 from gpuols.engines.design import Design
 from gpuols.engines.jit.batch import Outputs
-from gpuols.engines.jit.panels import columns_from
+from gpuols.engines.jit.columns import columns_from
 from gpuols.engines.jit.premise import Premise
-from gpuols.engines.jit.responses import fit_responses, rooms_for
+from gpuols.engines.jit.responses import fit_responses, room_for
 from gpuols.engines.outputs import Outputs as Found
 from gpuols.engines.responses import moments_of, solution_of
 from gpuols.engines.sheets import Sheets, parts
@@ -57,11 +57,11 @@ def fit_shared(
     outputs = Outputs(np.empty((4 + k, m)), np.empty((p + 2, m)), np.empty((1, m), np.int8))
     sheets, calls = Sheets(y.T, (m,)), [0]
 
-    def work(span: slice, _: Workspace) -> int:
-        rooms = rooms_for(n, k)
+    def work(span: slice, space: Workspace) -> int:
+        room = room_for(n, k, space)
         for part in parts(span, [sheets]):
             where = part.start, part.stop - part.start
-            given = sheets.at(part), premise, design.centered, tol, rooms, outputs
+            given = sheets.at(part), premise, design.centered, tol, room, outputs
             calls.append(fit_responses(*given, *where))
         return int(span.stop - span.start)
 

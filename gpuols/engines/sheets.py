@@ -29,6 +29,7 @@ class Sheets:
         rows = array.shape[-1]
         self.table = flattened(array, lead, 1)
         self.there = _there(self.table)
+        self.ahead = self.there.ahead if self.there else 0
         self.step = None if self.there else max(1, _COPIED // max(rows, 1))
 
     def at(self, span: slice) -> Sheet:

@@ -3,50 +3,38 @@
 An anchor is the median of a response's first, middle and last row that counts. How many rows have
 counted is put down at the beginning of every run of `RUN` rows, so that the middle one is found by
 a second look at one run.
+
+The logarithm of the product of a response's weights is that of a number in [1, 2) and a power of
+two. Eight weights are multiplied as they are where that can't leave the range of numbers.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gpuols.engines.jit.bounds import smaller
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.design import room_size
-from gpuols.engines.jit.lanes import WIDTH, choose, every, exponent, holds, mantissa
-from gpuols.engines.jit.memory import load, store
-from gpuols.engines.jit.panels import SIDE, STRIP, VECTORS, Columns, stack_for
-from gpuols.engines.workspace import zeros
-
-Array = NDArray[np.float64]
+from gpuols.engines.jit.lanes import (
+    WIDTH,
+    Lanes,
+    Mask,
+    choose,
+    every,
+    exponent,
+    holds,
+    mantissa,
+)
+from gpuols.engines.jit.memory import Memory, address, load, store
+from gpuols.engines.jit.panels import SIDE, STRIP
 
 WILD, ABSENT = 1.0, 2.0
 RUN = 32  # rows from one count of those that are there to the next
 _TINY, _RAISED = 2.0**-1000, 200.0  # weights below are multiplied by 2 to this for a logarithm
 _UP = 2.0**_RAISED
+_LEAST = 2.0**-100  # weights above can be multiplied, eight of them, while that is finite
+_TOGETHER = 8
 SIDES = STRIP * SIDE
-
-
-class Table(NamedTuple):
-    """What all responses share.
-
-    Attributes
-    ----------
-    products, columns : Columns
-        [1, z, z ⊗ z], the lower triangle row by row, and [1, z].
-    anchor : (k,)
-        Of the design.
-    kinds : (n,)
-        Zero, `WILD` where the products of a row are not finite, `ABSENT` where it is not there for
-        anyone.
-    heavy : float
-        Sum of weights from which on a response is doubtful.
-    """
-
-    products: Columns
-    columns: Columns
-    anchor: Array
-    kinds: Array
-    heavy: float
+MARKS = 7 * SIDES * WIDTH  # numbers
 
 
 class Marks(NamedTuple):
@@ -64,166 +52,194 @@ class Marks(NamedTuple):
         Product of the weights: a number in [1, 2) times 2 to a power.
     """
 
-    seen: Array
-    first: Array
-    middle: Array
-    last: Array
-    doubt: Array
-    size: Array
-    power: Array
+    seen: Memory
+    first: Memory
+    middle: Memory
+    last: Memory
+    doubt: Memory
+    size: Memory
+    power: Memory
 
 
-class Rooms(NamedTuple):
-    """What a thread works in, as the functions that take it say."""
-
-    weights: Array
-    responses: Array
-    marks: Marks
-    spare: Marks
-    counts: Array
-    near: Array
-    stack: Array
-    sums: Array
-    solving: Array
-    penalties: Array
-    moments: Array
-    answers: Array
-    status: NDArray[np.int8]
-
-
-def rooms_for(n: int, k: int, table: Table, entries: tuple[int, int, int]) -> Rooms:
-    """Room for responses on a design of n rows, of so many sums, moments and answers."""
-    marks, spare = (Marks(*(zeros(SIDES, WIDTH) for _ in Marks._fields)) for _ in range(2))
-    sums, moments, answers = entries
-    return Rooms(
-        weights=zeros(STRIP * VECTORS, WIDTH),
-        responses=zeros(STRIP * VECTORS, WIDTH),
-        marks=marks,
-        spare=spare,
-        counts=zeros((n // RUN + 2) * SIDES, WIDTH),
-        near=zeros(SIDES, WIDTH),
-        stack=stack_for(n, STRIP * vectors_of(table)),
-        sums=zeros(sums, WIDTH),
-        solving=zeros(room_size(k)),
-        penalties=zeros(WIDTH),
-        moments=zeros(moments, WIDTH),
-        answers=zeros(answers, WIDTH),
-        status=np.zeros((1, WIDTH), np.int8),
+@compiled
+def marks_in(memory: Memory) -> Marks:
+    """Marks at the beginning of memory."""
+    apart = SIDES * WIDTH
+    return Marks(
+        address(memory, 0),
+        address(memory, apart),
+        address(memory, 2 * apart),
+        address(memory, 3 * apart),
+        address(memory, 4 * apart),
+        address(memory, 5 * apart),
+        address(memory, 6 * apart),
     )
 
 
-def vectors_of(table: Table) -> int:
-    """Vectors of sums of a panel: squares, products of the table, and of its columns."""
-    return SIDE * (1 + int(table.products.widths.sum() + table.columns.widths.sum()))
+@compiled
+def counts_size(n: int) -> int:
+    """Numbers that the counts of n rows take up."""
+    return (n // RUN + 2) * SIDES * WIDTH
 
 
 @compiled
 def forget(marks: Marks, sides: int) -> None:
     """Nothing was seen yet."""
     for side in range(sides):
-        for array in (marks.seen, marks.first, marks.middle, marks.last, marks.doubt, marks.power):
-            store(array, side, every(0.0))
+        store(marks.seen, side, every(0.0))
+        store(marks.first, side, every(0.0))
+        store(marks.middle, side, every(0.0))
+        store(marks.last, side, every(0.0))
+        store(marks.doubt, side, every(0.0))
+        store(marks.power, side, every(0.0))
         store(marks.size, side, every(1.0))
 
 
 @compiled
-def mark(
-    rooms: Rooms, marks: Marks, side: int, kinds: Array, start: int, rows: int, drop: float
-) -> None:
-    """Look at rows of eight responses: weights become zero where a row is not there.
-
-    Rows that miss a value are not where `drop` is above zero. What was seen before is put down at
-    the beginning of every run.
-    """
-    vector = side // SIDE * VECTORS + side % SIDE
-    seen, first, last = load(marks.seen, side), load(marks.first, side), load(marks.last, side)
-    doubt, one, zero = load(marks.doubt, side), every(1.0), every(0.0)
-    whole = every(drop) == 0.0
-    for run in range(start, start + rows, RUN):
-        store(rooms.counts, run // RUN * SIDES + side, seen)
-        for i in range(run, min(run + RUN, start + rows)):
-            at, kind = vector + SIDE * (i - start), every(kinds[i])
-            y, w = load(rooms.responses, at), load(rooms.weights, at)
-            w = choose((whole | ((y == y) & (w == w))) & (kind < ABSENT), w, zero)
-            doubt = choose((kind == WILD) & ~(w == 0.0), one, doubt)
-            there = w > 0.0
-            store(rooms.weights, at, w)
-            first = choose(there & (seen == 0.0), y, first)
-            last = choose(there, y, last)
-            seen = seen + choose(there, one, zero)
-    store(marks.seen, side, seen)
-    store(marks.first, side, first)
-    store(marks.last, side, last)
-    store(marks.doubt, side, doubt)
+def weigh(y: Lanes, w: Lanes, kind: float, drop: bool) -> Lanes:
+    """Weights, zero where a row is not there."""
+    if drop:
+        w = choose((y == y) & (w == w), w, every(0.0))
+    return every(0.0) if kind == ABSENT else w
 
 
 @compiled
-def measure(rooms: Rooms, marks: Marks, side: int, rows: int) -> None:
-    """Multiply the weights of rows that count, for the sum of their logarithms."""
-    vector = side // SIDE * VECTORS + side % SIDE
-    size, power = load(marks.size, side), load(marks.power, side)
-    for at in range(vector, vector + SIDE * rows, SIDE):
-        w = load(rooms.weights, at)
-        w = choose(w > 0.0, w, every(1.0))
-        power = power - choose(w < _TINY, every(_RAISED), every(0.0))
-        w = choose(w < _TINY, w * _UP, w)
-        power, size = power + exponent(w), size * mantissa(w)
+def mark(
+    y: Memory,
+    w: Memory,
+    weighted: bool,
+    drop: bool,
+    kinds: Memory,
+    start: int,
+    rows: int,
+    counts: Memory,
+    marks: Marks,
+    side: int,
+) -> None:
+    """Look at rows of a panel: weights become zero where a row is not there.
+
+    Those that miss a value are not if `drop`; the weights are one at first unless `weighted`.
+    What was seen before is put down at the beginning of every run.
+    """
+    one, zero = every(1.0), every(0.0)
+    seen, others = load(marks.seen, side), load(marks.seen, side + 1)
+    for run in range(start, start + rows, RUN):
+        store(counts, run // RUN * SIDES + side, seen)
+        store(counts, run // RUN * SIDES + side + 1, others)
+        for i in range(run, min(run + RUN, start + rows)):
+            at, u, v = SIDE * (i - start), one, one
+            if weighted:
+                u, v = load(w, at), load(w, at + 1)
+            if drop or not weighted or kinds[i] != 0.0:
+                u = weigh(load(y, at), u, kinds[i], drop)
+                v = weigh(load(y, at + 1), v, kinds[i], drop)
+                store(w, at, u)
+                store(w, at + 1, v)
+            if kinds[i] == WILD:
+                store(marks.doubt, side, choose(u == 0.0, load(marks.doubt, side), one))
+                store(marks.doubt, side + 1, choose(v == 0.0, load(marks.doubt, side + 1), one))
+            seen = seen + choose(u > 0.0, one, zero)
+            others = others + choose(v > 0.0, one, zero)
+    store(marks.seen, side, seen)
+    store(marks.seen, side + 1, others)
+
+
+@compiled
+def find_ends(y: Memory, w: Memory, rows: int, before: Lanes, marks: Marks, side: int) -> None:
+    """Take down the responses in the first and the last row that counts, of eight.
+
+    `before` is what was seen before these rows; memory begins at the side's first vector.
+    """
+    seen, first, last = load(marks.seen, side), load(marks.first, side), load(marks.last, side)
+    wanted, at = (before == 0.0) & (seen > 0.0), 0
+    while holds(wanted):
+        there = wanted & (load(w, at) > 0.0)
+        first, wanted, at = choose(there, load(y, at), first), wanted & ~there, at + SIDE
+    wanted, at = seen > before, SIDE * (rows - 1)
+    while holds(wanted):
+        there = wanted & (load(w, at) > 0.0)
+        last, wanted, at = choose(there, load(y, at), last), wanted & ~there, at - SIDE
+    store(marks.first, side, first)
+    store(marks.last, side, last)
+
+
+@compiled
+def measure(w: Memory, rows: int, marks: Marks, side: int) -> None:
+    """Multiply the weights of rows that count, of eight, for the sum of their logarithms."""
+    size, power, one = load(marks.size, side), load(marks.power, side), every(1.0)
+    for base in range(0, rows, _TOGETHER):
+        end, product, least = SIDE * min(base + _TOGETHER, rows), one, one
+        for at in range(SIDE * base, end, SIDE):
+            own = load(w, at)
+            own = choose(own > 0.0, own, one)
+            product, least = product * own, smaller(own, least)
+        moderate = (least > _LEAST) & (product < np.inf)
+        raised, scaled = exponent(product), mantissa(product)
+        if holds(~moderate):
+            other, factor = measure_each(w, SIDE * base, end)
+            raised, scaled = choose(moderate, raised, other), choose(moderate, scaled, factor)
+        power, size = power + raised, size * scaled
     store(marks.power, side, power + exponent(size))
     store(marks.size, side, mantissa(size))
 
 
 @compiled
-def seek(rooms: Rooms, sides: int, start: int, rows: int) -> None:
-    """Take down the responses in middle rows, which are numbered where the anchors will be.
-
-    Rows begin at row `start`, that of a run.
-    """
-    for side in range(sides):
-        vector = side // SIDE * VECTORS + side % SIDE
-        target, middle = load(rooms.near, side), load(rooms.marks.middle, side)
-        for run in range(start // RUN, (start + rows + RUN - 1) // RUN):
-            seen = load(rooms.counts, run * SIDES + side)
-            after = load(rooms.counts, (run + 1) * SIDES + side)
-            if not holds((seen < target) & (after >= target)):
-                continue
-            first = run * RUN - start
-            for i in range(first, min(first + RUN, rows)):
-                there = load(rooms.weights, vector + SIDE * i) > 0.0
-                seen = seen + choose(there, every(1.0), every(0.0))
-                y = load(rooms.responses, vector + SIDE * i)
-                middle = choose(there & (seen == target), y, middle)
-        store(rooms.marks.middle, side, middle)
+def measure_each(w: Memory, begin: int, end: int) -> tuple[Lanes, Lanes]:
+    """Product of some weights of any size as a power of two and a number."""
+    power, size = every(0.0), every(1.0)
+    for at in range(begin, end, SIDE):
+        own = load(w, at)
+        own = choose(own > 0.0, own, every(1.0))
+        power = power - choose(own < _TINY, every(_RAISED), every(0.0))
+        own = choose(own < _TINY, own * _UP, own)
+        power, size = power + exponent(own), size * mantissa(own)
+    return power, size
 
 
 @compiled
-def is_wanted(rooms: Rooms, sides: int, start: int, rows: int) -> bool:
+def passes_middle(before: Lanes, after: Lanes, seen: Lanes) -> Mask:
+    """Whether the middle one of all rows that count comes after some and not after others."""
+    return (before + before <= seen) & (after + after > seen)
+
+
+@compiled
+def seek(
+    y: Memory, w: Memory, start: int, rows: int, counts: Memory, marks: Marks, side: int
+) -> None:
+    """Take down the responses in the middle row that counts, of eight, if it is among these.
+
+    Rows begin at row `start`, that of a run; memory begins at the side's first vector.
+    """
+    seen, middle = load(marks.seen, side), load(marks.middle, side)
+    for run in range(start // RUN, (start + rows + RUN - 1) // RUN):
+        count, after = load(counts, run * SIDES + side), load(counts, (run + 1) * SIDES + side)
+        if not holds(passes_middle(count, after, seen)):
+            continue
+        first = run * RUN - start
+        for at in range(SIDE * first, SIDE * min(first + RUN, rows), SIDE):
+            before = count
+            count = count + choose(load(w, at) > 0.0, every(1.0), every(0.0))
+            middle = choose(passes_middle(before, count, seen), load(y, at), middle)
+    store(marks.middle, side, middle)
+
+
+@compiled
+def is_wanted(counts: Memory, marks: Marks, sides: int, start: int, rows: int) -> bool:
     """Whether the middle row of some response is among these."""
     begin, end = start // RUN * SIDES, (start + rows + RUN - 1) // RUN * SIDES
     for side in range(sides):
-        before, after = load(rooms.counts, begin + side), load(rooms.counts, end + side)
-        if holds((before < load(rooms.near, side)) & (after >= load(rooms.near, side))):
+        before, after = load(counts, begin + side), load(counts, end + side)
+        if holds(passes_middle(before, after, load(marks.seen, side))):
             return True
     return False
 
 
 @compiled
-def number_middles(rooms: Rooms, sides: int, n: int) -> None:
-    """Which of the rows that count is the middle one, from one, where the anchors will be."""
-    for side in range(sides):
-        store(rooms.counts, (n + RUN - 1) // RUN * SIDES + side, load(rooms.marks.seen, side))
-        for lane in range(WIDTH):
-            rooms.near[side, lane] = float(int(rooms.marks.seen[side, lane]) // 2 + 1)
-
-
-@compiled
-def find_anchors(rooms: Rooms, sides: int, centered: bool) -> None:
+def anchor_of(marks: Marks, side: int) -> Lanes:
     """Medians of the responses found, zero where there is none that is finite."""
-    for side in range(sides):
-        a, b = load(rooms.marks.first, side), load(rooms.marks.middle, side)
-        c = load(rooms.marks.last, side)
-        low, high = choose(a < b, a, b), choose(a < b, b, a)
-        high = choose(high < c, high, c)
-        found = choose(low > high, low, high)
-        fine = (found - found == 0.0) & (load(rooms.marks.seen, side) > 0.0)
-        fine = fine & (every(1.0 if centered else 0.0) > 0.0)
-        store(rooms.near, side, choose(fine, found, every(0.0)))
+    a, b, c = load(marks.first, side), load(marks.middle, side), load(marks.last, side)
+    low, high = choose(a < b, a, b), choose(a < b, b, a)
+    high = choose(high < c, high, c)
+    found = choose(low > high, low, high)
+    fine = (found - found == 0.0) & (load(marks.seen, side) > 0.0)
+    return choose(fine, found, every(0.0))

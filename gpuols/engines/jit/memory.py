@@ -96,6 +96,31 @@ def put(_: Any, memory: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic
+def stream(_: Any, memory: Any, at: Any, value: Any) -> Any:
+    """Write lanes as `put` does, past the cache, to an element that begins a line of it.
+
+    Nothing of the line is read first; others see it after `settle_streams`.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        place = pointer(context, builder, sig.args[0], *arguments[:2])
+        own = builder.store(arguments[2], builder.bitcast(place, VECTOR.as_pointer()), align=64)
+        own.set_metadata("nontemporal", builder.module.add_metadata([INDEX(1)]))
+
+    return types.void(memory, types.int64, LANES), generate
+
+
+@intrinsic
+def settle_streams(_: Any) -> Any:
+    """Let everyone see what was written by `stream`."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+
+    return types.void(), generate
+
+
+@intrinsic
 def put_codes(_: Any, memory: Any, at: Any, value: Any) -> Any:
     """Write lanes as bytes, whole numbers, side by side, the first to an element of memory."""
 

@@ -2,29 +2,23 @@
 
 A panel holds a piece, `ROWS` rows at most, as vectors: 2 i and 2 i + 1 are the sixteen numbers of
 row i. However numbers lie, they come into panels first, `STRIP` of them together, since long runs
-of memory are read faster; a panel is multiplied with columns that all regressions have in common,
-up to `WIDEST` of them at a time, whose sums are kept in registers meanwhile.
-
-Every sum is one chain of fused multiplications and additions over a piece; pieces are added as a
-tree.
+of memory are read faster. What is summed of the pieces is added as a tree.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import INT, LANES, VECTOR, WIDTH, constant, fused, spread, transposed
-from gpuols.engines.jit.memory import pointer, read, store, write
+from gpuols.engines.jit.lanes import INT, LANES, WIDTH, every, transposed
+from gpuols.engines.jit.memory import Memory, address, load, pointer, read, store, write
 from gpuols.engines.jit.products import read_some, write_some
 from gpuols.engines.jit.rows import join
-from gpuols.engines.workspace import zeros
+from gpuols.engines.workspace import Workspace
 
 Array = NDArray[np.float64]
 
@@ -33,7 +27,6 @@ PANEL = SIDE * WIDTH  # regressions
 STRIP = 4  # panels
 ROWS = 256  # of a piece
 VECTORS = SIDE * ROWS  # of a panel
-WIDEST = 14  # columns whose sums fit the registers
 
 
 class Sheet(NamedTuple):
@@ -42,55 +35,40 @@ class Sheet(NamedTuple):
     Attributes
     ----------
     memory : (numbers,)
-        Which holds them.
+        Which holds them, or its address.
     start : int
         Element where the first one is.
     down, across : int
         Elements from a row to the next, and from a regression to the next; one of them is 1.
+        Where `across` is zero all regressions have the same numbers.
     ahead : int
         Regressions before the first whose number is at the start of a line of the cache, where
         neighbours are regressions: panels that begin there are read faster.
     """
 
-    memory: Array
+    memory: Memory
     start: int
     down: int
     across: int
     ahead: int
 
 
-class Columns(NamedTuple):
-    """Columns (n, c) that all regressions have in common, as `multiply` reads them.
-
-    Attributes
-    ----------
-    memory : (numbers,)
-        Those that are taken together, row by row; one set of them after the other.
-    widths : (sets,)
-        How many are taken together: an even number, the last of them zeros if need be.
-    rows : int
-        n.
-    """
-
-    memory: Array
-    widths: NDArray[np.int64]
-    rows: int
+@compiled
+def sheet_at(sheet: Sheet) -> Sheet:
+    """A sheet by its address."""
+    return Sheet(address(sheet.memory, 0), sheet.start, sheet.down, sheet.across, sheet.ahead)
 
 
-def columns_from(table: Array) -> Columns:
-    """Columns, given as the rows of a table (c, n)."""
-    count, n = table.shape
-    padded = np.concatenate([table, np.zeros((count % 2, n))])
-    pairs, sets = len(padded) // 2, -(-len(padded) // WIDEST)
-    ends = 2 * np.array([pairs * i // sets for i in range(sets + 1)], np.int64)
-    parts = [padded[i:j].T.reshape(-1) for i, j in pairwise(ends)]
-    return Columns(np.concatenate(parts), np.diff(ends), n)
-
-
-def stack_for(n: int, vectors: int) -> Array:
-    """Room for so many vectors of sums of each of the pieces that wait to be joined."""
+def stack_size(n: int, vectors: int) -> int:
+    """Numbers that so many vectors of sums of each of the pieces that wait to be joined take up."""
     pieces = n // ROWS + 1
-    return zeros(pieces.bit_length() + 1, vectors * WIDTH)
+    return (pieces.bit_length() + 1) * vectors * WIDTH
+
+
+def room_of(sizes: Sequence[int], space: Workspace) -> tuple[Array, NDArray[np.int64]]:
+    """Memory for parts of so many numbers each, on lines of the cache, and where they begin."""
+    ends = np.cumsum([-(-size // WIDTH) * WIDTH for size in sizes], dtype=np.int64)
+    return space.array("room", (int(ends[-1]),)), np.concatenate([[0], ends[:-1]])
 
 
 @intrinsic
@@ -116,45 +94,61 @@ def keep(_: Any, array: Any, at: Any, left: Any, value: Any) -> Any:
 
 
 @intrinsic
-def turn(_: Any, array: Any, at: Any, step: Any, last: Any, left: Any, out: Any, row: Any) -> Any:
+def turn(_: Any, memory: Any, step: Any, last: Any, left: Any, out: Any, row: Any) -> Any:
     """Transpose the first `left` numbers of each of eight lines to every other row of a panel.
 
-    Lines begin at element `at` and every `step` after; the last one stands for those above `last`.
+    Lines begin every `step`; the last one stands for those above `last`. All eight numbers are
+    read where `left` is None.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        at, step, last, left = arguments[1:5]
+        first, step, last, left = arguments[:4]
         lines = []
         for lane in range(WIDTH):
             own = builder.select(builder.icmp_signed("<", INT(lane), last), INT(lane), last)
-            offset = builder.add(at, builder.mul(own, step))
-            address = pointer(context, builder, sig.args[0], arguments[0], offset)
-            lines.append(read_some(builder, address, 1, left))
+            line = pointer(context, builder, sig.args[0], first, builder.mul(own, step))
+            if isinstance(sig.args[3], types.NoneType):
+                lines.append(read(builder, line))
+            else:
+                lines.append(read_some(builder, line, 1, left))
         for i, line in enumerate(transposed(builder, lines)):
-            place = builder.mul(builder.add(arguments[6], INT(SIDE * i)), INT(WIDTH))
-            write(builder, pointer(context, builder, sig.args[5], arguments[5], place), line)
+            place = builder.mul(builder.add(arguments[5], INT(SIDE * i)), INT(WIDTH))
+            write(builder, pointer(context, builder, sig.args[4], arguments[4], place), line)
 
-    numbers = (types.int64,) * 4
-    return types.void(array, *numbers, out, types.int64), generate
+    return types.void(memory, types.int64, types.int64, left, out, types.int64), generate
 
 
 @compiled
-def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: Array) -> None:
+def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: Memory) -> None:
     """Rows `start` ... of `count` regressions, the first of which is `first`, into panels.
 
     Lanes of no regression are zero, or repeat one.
     """
-    at = sheet.start + start * sheet.down + first * sheet.across
-    if sheet.across == 1:
+    down, across = sheet.down, sheet.across
+    source = address(sheet.memory, sheet.start + start * down + first * across)
+    if across == 1:
+        whole = count // PANEL * PANEL
+        for i in range(rows):
+            line, to = address(source, i * down), SIDE * i
+            for lane in range(0, whole, PANEL):
+                store(panels, to, load(address(line, lane), 0))
+                store(panels, to + 1, load(address(line, lane), 1))
+                to += VECTORS
+            for lane in range(whole, count, WIDTH):
+                store(panels, vector_of(lane, i), some(line, lane, count - lane))
+    elif across == 0:
         for i in range(rows):
             for lane in range(0, count, WIDTH):
-                own = some(sheet.memory, at + i * sheet.down + lane, count - lane)
-                store(panels, vector_of(lane, i), own)
-        return
-    for lane in range(0, count, WIDTH):
-        for i in range(0, rows, WIDTH):
-            line, last = at + i + lane * sheet.across, count - 1 - lane
-            turn(sheet.memory, line, sheet.across, last, rows - i, panels, vector_of(lane, i))
+                store(panels, vector_of(lane, i), every(source[i * down]))
+    else:
+        whole = rows // WIDTH * WIDTH
+        for lane in range(0, count, WIDTH):
+            lines, last = address(source, lane * across), count - 1 - lane
+            for i in range(0, whole, WIDTH):
+                turn(address(lines, i), across, last, None, panels, vector_of(lane, i))
+            if whole < rows:
+                line, to = address(lines, whole), vector_of(lane, whole)
+                turn(line, across, last, rows - whole, panels, to)
 
 
 @compiled
@@ -163,103 +157,18 @@ def vector_of(lane: int, row: int) -> int:
     return lane // PANEL * VECTORS + SIDE * row + lane % PANEL // WIDTH
 
 
-@intrinsic
-def _gather(
-    _: Any, memory: Any, at: Any, width: Any, panels: Any, vector: Any, rows: Any, out: Any, to: Any
-) -> Any:
-    """Sums over rows of `width` columns times a panel, to vectors `to` ... of `out`."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        at, width, _, vector, rows, _, to = arguments[1:]
-        columns = pointer(context, builder, sig.args[0], arguments[0], at)
-        panel, out = (
-            pointer(context, builder, sig.args[i], arguments[i], builder.mul(place, INT(WIDTH)))
-            for i, place in ((3, vector), (6, to))
-        )
-        for number in range(2, WIDEST + 1, 2):
-            with builder.if_then(builder.icmp_signed("==", width, INT(number))):
-                sums = Sums(builder, SIDE * number)
-                with cgutils.for_range(builder, rows) as loop:
-                    row = builder.gep(columns, [builder.mul(loop.index, INT(number))])
-                    own = builder.gep(panel, [builder.mul(loop.index, INT(PANEL))])
-                    pair = [read(builder, builder.gep(own, [INT(WIDTH * h)])) for h in range(SIDE)]
-                    sums.add_columns(row, number, pair)
-                sums.write(out)
-
-    one, two = types.int64, (types.int64,) * 2
-    return types.void(memory, *two, panels, *two, out, one), generate
-
-
-class Sums:
-    """Sums that are kept in registers, as a loop adds to them."""
-
-    def __init__(self, builder: Any, count: int) -> None:
-        self.builder = builder
-        self.places = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
-        for place in self.places:
-            builder.store(constant(0.0), place)
-
-    def add(self, number: int, a: Any, b: Any) -> None:
-        """Add a product to one of them."""
-        before = self.builder.load(self.places[number])
-        self.builder.store(fused(self.builder, a, b, before), self.places[number])
-
-    def add_columns(self, row: Any, width: int, pair: Sequence[Any], first: int = 0) -> None:
-        """Add products of neighbouring numbers with the vectors of a row, from sum `first` on."""
-        for c in range(width):
-            factor = spread(self.builder, self.builder.load(self.builder.gep(row, [INT(c)])))
-            for h, vector in enumerate(pair):
-                self.add(first + SIDE * c + h, factor, vector)
-
-    def read(self, address: Any) -> None:
-        """Begin with what lies at an address."""
-        for number, place in enumerate(self.places):
-            own = self.builder.gep(address, [INT(WIDTH * number)])
-            self.builder.store(read(self.builder, own), place)
-
-    def write(self, address: Any) -> None:
-        """Put them there, one after the other."""
-        for number, place in enumerate(self.places):
-            own = self.builder.gep(address, [INT(WIDTH * number)])
-            write(self.builder, own, self.builder.load(place))
-
-
 @compiled
-def multiply(
-    columns: Columns,
-    start: int,
-    rows: int,
-    panels: Array,
-    number: int,
-    out: Array,
-    to: int,
-    apart: int,
-) -> None:
-    """Sums over rows `start` ... of columns times so many panels, to vectors `to` ... of `out`.
-
-    From those of a panel to those of the next it is `apart` vectors.
-    """
-    base = 0
-    for width in columns.widths:
-        at = base + start * width
-        for panel in range(number):
-            first = to + panel * apart
-            _gather(columns.memory, at, width, panels, panel * VECTORS, rows, out, first)
-        base, to = base + columns.rows * width, to + SIDE * width
-
-
-@compiled
-def settle(stack: Array, depth: int, number: int) -> int:
-    """Join what lies on a stack once `number` pieces are summed; its depth then."""
+def settle(stack: Memory, size: int, depth: int, number: int) -> int:
+    """Join what lies on a stack once `number` pieces of so many sums are there; its depth then."""
     while number % 2 == 0:
         depth, number = depth - 1, number // 2
-        join(stack[depth - 1], stack[depth], stack.shape[1])
+        join(address(stack, (depth - 1) * size), address(stack, depth * size), size)
     return depth
 
 
 @compiled
-def collapse(stack: Array, depth: int) -> None:
+def collapse(stack: Memory, size: int, depth: int) -> None:
     """Join all that lies on a stack."""
     while depth > 1:
         depth -= 1
-        join(stack[depth - 1], stack[depth], stack.shape[1])
+        join(address(stack, (depth - 1) * size), address(stack, depth * size), size)

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.engines.jit.columns import Columns
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.design import Design, Room
 from gpuols.engines.jit.lanes import every, root
 from gpuols.engines.jit.linear import packed
 from gpuols.engines.jit.memory import Memory, load, store
-from gpuols.engines.jit.panels import Columns
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gpuols.engines.jit.anchors import median
 from gpuols.engines.jit.batch import Outputs
-from gpuols.engines.jit.compiling import compiled, kept
-from gpuols.engines.jit.design import room_in, room_size
+from gpuols.engines.jit.columns import Columns, columns_at, multiply
+from gpuols.engines.jit.compiling import compiled, kept, portable
+from gpuols.engines.jit.design import Room, room_in, room_size
 from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every, fma
 from gpuols.engines.jit.memory import Memory, address, load, store
 from gpuols.engines.jit.panels import (
@@ -26,14 +27,15 @@ from gpuols.engines.jit.panels import (
     bring,
     collapse,
     keep,
-    multiply,
+    room_of,
     settle,
-    stack_for,
+    sheet_at,
+    stack_size,
 )
 from gpuols.engines.jit.premise import Premise, furnish
 from gpuols.engines.jit.solve import Target, answer, product_of
 from gpuols.engines.jit.straight import BLOCK, WIDE_STRIP, WIDEST, add_straight, is_straight
-from gpuols.engines.workspace import zeros
+from gpuols.engines.workspace import Workspace
 from gpuols.errors import Status
 
 Array = NDArray[np.float64]
@@ -42,32 +44,55 @@ _OK = float(Status.OK)
 
 
 class Rooms(NamedTuple):
-    """What a thread works in, as the functions that take it say."""
+    """What a thread works in, as the functions that take it say; `stack` has parts of a size."""
 
-    panels: Array
-    near: Array
-    stack: Array
-    sums: Array
-    solving: Array
-    answers: Array
-    code: Array
+    panels: Memory
+    near: Memory
+    stack: Memory
+    size: int
+    sums: Memory
+    solving: Room
+    answers: Memory
+    code: Memory
 
 
-def rooms_for(n: int, k: int) -> Rooms:
-    """Room for responses on a design of n rows and k columns."""
-    q, strip = k + 1, WIDE_STRIP if k < WIDEST else STRIP
-    return Rooms(
-        panels=zeros(STRIP * VECTORS, WIDTH),
-        near=zeros(strip * SIDE, WIDTH),
-        stack=stack_for(n, strip * SIDE * entries_of(k)),
-        sums=zeros(3 + 3 * q + q * (q + 1) // 2, WIDTH),
-        solving=zeros(room_size(k)),
-        answers=zeros(2 * k + 4, WIDTH),
-        code=zeros(1, WIDTH),
-    )
+def room_for(n: int, k: int, space: Workspace) -> tuple[Array, NDArray[np.int64]]:
+    """Memory for a thread to work in, and where its parts begin, as `rooms_in` names them."""
+    q, sides = k + 1, strip_of(k) * SIDE
+    sizes = [
+        STRIP * VECTORS * WIDTH,
+        sides * WIDTH,
+        stack_size(n, sides * entries_of(k)),
+        (3 + 3 * q + q * (q + 1) // 2) * WIDTH,
+        room_size(k),
+        (2 * k + 4) * WIDTH,
+        WIDTH,
+    ]
+    return room_of(sizes, space)
 
 
 @compiled
+def rooms_in(memory: Memory, starts: NDArray[np.int64], k: int) -> Rooms:
+    """The parts of a thread's memory."""
+    return Rooms(
+        address(memory, starts[0]),
+        address(memory, starts[1]),
+        address(memory, starts[2]),
+        strip_of(k) * SIDE * entries_of(k) * WIDTH,
+        address(memory, starts[3]),
+        room_in(address(memory, starts[4]), k),
+        address(memory, starts[5]),
+        address(memory, starts[6]),
+    )
+
+
+@portable
+def strip_of(k: int) -> int:
+    """Panels that are summed together, at most."""
+    return WIDE_STRIP if k < WIDEST else STRIP
+
+
+@portable
 def entries_of(k: int) -> int:
     """Sums of a response: its square, and its products with w and the columns, an even number."""
     return 1 + (k + 2) // 2 * 2
@@ -75,12 +100,12 @@ def entries_of(k: int) -> int:
 
 @compiled
 def find_anchors(
-    sheet: Sheet, rows: NDArray[np.int64], first: int, count: int, near: Array
+    sheet: Sheet, rows: tuple[int, int, int], first: int, count: int, near: Memory
 ) -> None:
-    """Anchors of `count` responses, the first of which is `first`."""
+    """Anchors of `count` responses, the first of which is `first`, from three rows."""
     for lane in range(count):
         at = sheet.start + (first + lane) * sheet.across
-        near[lane // WIDTH, lane % WIDTH] = median(
+        near[lane] = median(
             sheet.memory[at + rows[0] * sheet.down],
             sheet.memory[at + rows[1] * sheet.down],
             sheet.memory[at + rows[2] * sheet.down],
@@ -89,14 +114,14 @@ def find_anchors(
 
 @compiled
 def shift(
-    panels: Array,
+    panels: Memory,
     vector: int,
-    near: Array,
+    near: Memory,
     side: int,
-    weights: Array,
+    weights: Memory,
     start: int,
     rows: int,
-    out: Array,
+    out: Memory,
     to: int,
 ) -> None:
     """Subtract anchors `side`, `side` + 1 from a panel; weighted sums of squares to `out`.
@@ -119,19 +144,21 @@ def shift(
 
 
 @compiled
-def sum_strip(sheet: Sheet, premise: Premise, first: int, count: int, rooms: Rooms) -> None:
+def sum_strip(
+    sheet: Sheet, columns: Columns, weights: Memory, k: int, first: int, count: int, rooms: Rooms
+) -> None:
     """Sums about the anchor of the responses of a strip, to the bottom of a stack."""
-    columns, weights, near = premise.columns, premise.weights, rooms.near
-    n, vectors = columns.rows, SIDE * entries_of(premise.vectors.shape[1])
+    n, vectors, near = columns.rows, SIDE * entries_of(k), rooms.near
     straight, panels = is_straight(sheet, columns), (count + PANEL - 1) // PANEL
     depth, number, start = 0, 0, 0
     while start < n or number == 0:
-        rows, out = min(ROWS, n - start), rooms.stack[depth]
+        rows, out = min(ROWS, n - start), address(rooms.stack, depth * rooms.size)
         if straight:
-            out[: panels * vectors * WIDTH] = 0.0
+            for vector in range(panels * vectors):
+                store(out, vector, every(0.0))
             for block in range(start, start + rows, BLOCK):
                 some = min(BLOCK, start + rows - block)
-                at, width = sheet.start + first + block * sheet.down, columns.widths[0]
+                at, width = sheet.start + first + block * sheet.down, columns.total
                 for panel in range(panels):
                     left = columns.memory, block * width, width, weights, block
                     right = sheet.memory, at + PANEL * panel, sheet.down, count - PANEL * panel
@@ -143,12 +170,12 @@ def sum_strip(sheet: Sheet, premise: Premise, first: int, count: int, rooms: Roo
                 shift(rooms.panels, vector, near, side, weights, start, rows, out, to)
             multiply(columns, start, rows, rooms.panels, panels, out, SIDE, vectors)
         depth, number, start = depth + 1, number + 1, start + rows
-        depth = settle(rooms.stack, depth, number)
-    collapse(rooms.stack, depth)
+        depth = settle(rooms.stack, rooms.size, depth, number)
+    collapse(rooms.stack, rooms.size, depth)
 
 
 @compiled
-def centre(sums: Array, at: int, anchor: Lanes, k: int, centered: bool, v: Memory) -> None:
+def centre(sums: Memory, at: int, anchor: Lanes, k: int, centered: bool, v: Memory) -> None:
     """Sums of eight responses to moments about the mean, where `answer` reads them."""
     q, weight = k + 1, load(v, 1)
     some = choose(weight == 0.0, every(1.0), weight)
@@ -184,8 +211,8 @@ def deliver(
         keep(outputs.answers, e * size + first, count, own)
     rejected = 0
     for lane in range(count):
-        outputs.status[0, first + lane] = np.int8(rooms.code[0, lane])
-        rejected += rooms.code[0, lane] != _OK
+        outputs.status[0, first + lane] = np.int8(rooms.code[lane])
+        rejected += rooms.code[lane] != _OK
     return rejected
 
 
@@ -195,7 +222,7 @@ def _fit_responses(fingerprint: int) -> Callable[..., int]:
         premise: Premise,
         centered: bool,
         tol: float,
-        rooms: Rooms,
+        room: tuple[Array, NDArray[np.int64]],
         outputs: Outputs,
         first: int,
         count: int,
@@ -206,24 +233,30 @@ def _fit_responses(fingerprint: int) -> Callable[..., int]:
         products with the columns, (4 + k, m); answers are coefficients, sums of squared residuals
         and error bounds, (p + 2, m). Gives how many call for a closer look.
         """
-        k, v, rejected = premise.vectors.shape[1], address(rooms.sums, 0), 0 * fingerprint
-        solving, own = room_in(address(rooms.solving, 0), k), address(rooms.answers, 0)
+        k, rejected = premise.vectors.shape[1], 0 * fingerprint
+        rooms = rooms_in(address(room[0], 0), room[1], k)
+        v, solving, own = rooms.sums, rooms.solving, rooms.answers
         target = Target(own, own, own, WIDTH, 0)
         p = k + 1 if centered else k
         design = furnish(premise, k, v, solving)
+        anchors = premise.anchors[0], premise.anchors[1], premise.anchors[2]
+        columns, weights = columns_at(premise.columns), address(premise.weights, 0)
+        source = sheet_at(sheet)
+        for side in range(SIDE * strip_of(k)):
+            store(rooms.near, side, every(0.0))
         entries, whole = entries_of(k), STRIP * PANEL
-        if is_straight(sheet, premise.columns):
+        if is_straight(source, columns):
             whole = WIDE_STRIP * PANEL
         base, number = 0, sheet.ahead or whole
         while base < count:
             number = min(number, count - base)
-            if premise.anchors[0] >= 0:
-                find_anchors(sheet, premise.anchors, base, number, rooms.near)
-            sum_strip(sheet, premise, base, number, rooms)
+            if anchors[0] >= 0:
+                find_anchors(source, anchors, base, number, rooms.near)
+            sum_strip(source, columns, weights, k, base, number, rooms)
             for lane in range(0, number, WIDTH):
                 side = lane // WIDTH
                 at = side // SIDE * SIDE * entries + side % SIDE
-                centre(rooms.stack[0], at, load(rooms.near, side), k, centered, v)
+                centre(rooms.stack, at, load(rooms.near, side), k, centered, v)
                 code = answer(v, k, 1, centered, 0, tol, design, solving, target)
                 store(rooms.code, 0, code)
                 place, own = first + base + lane, min(WIDTH, number - lane)

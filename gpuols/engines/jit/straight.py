@@ -10,10 +10,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from gpuols.engines.jit.columns import Columns, Sums
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, WIDTH, constant, spread
 from gpuols.engines.jit.memory import pointer, read
-from gpuols.engines.jit.panels import SIDE, Columns, Sheet, Sums
+from gpuols.engines.jit.panels import SIDE, Sheet
 from gpuols.engines.jit.products import prefetch, read_some
 
 WIDEST = 12  # columns whose sums fit the registers beside what they are formed of
@@ -83,4 +84,4 @@ def add_straight(
 @compiled
 def is_straight(sheet: Sheet, columns: Columns) -> bool:
     """Whether neighbours are multiplied with all columns as they are read."""
-    return sheet.across == 1 and columns.widths[0] <= WIDEST and len(columns.widths) == 1
+    return sheet.across == 1 and columns.sets == 1 and columns.total <= WIDEST
