@@ -75,10 +75,9 @@ def fit_groups(
 def _source(tables: Tables, grouping: Grouping, apart: bool) -> Source:
     counts = grouping.counts
     if grouping.labels is not None:
-        return Dealt(tables, counts, grouping.labels, apart=apart)
+        return Dealt(tables, counts, grouping.labels)
     if grouping.order is not None:
-        labels = Labels.of_order(grouping.order, counts)
-        return Dealt(tables, counts, labels, apart=apart)
+        return Dealt(tables, counts, Labels.of_order(grouping.order, counts))
     return InOrder(tables, counts, apart=apart)
 
 

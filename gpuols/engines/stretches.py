@@ -94,17 +94,17 @@ class Dealt:
 
     Parameters
     ----------
-    tables, counts, apart
+    tables, counts
         As of `InOrder`; every group has rows.
     labels : Labels
         The group of each row.
     """
 
-    def __init__(self, tables: Tables, counts: Numbers, labels: Labels, *, apart: bool) -> None:
+    def __init__(self, tables: Tables, counts: Numbers, labels: Labels) -> None:
         self._columns = [_Columns(table) for table in tables]
         self._counts, self._labels = counts, labels
         k, m, heavy = (columns.width for columns in self._columns)
-        self._sizes, self._known = (k, m), columns_of(k, 1 if apart else m)
+        self._sizes, self._known = (k, m), columns_of(k, m)
         self._size = k + m + heavy
         self._space = Workspace()
 

@@ -181,12 +181,15 @@ def _deal(fingerprint: int) -> Callable[..., None]:
         records : (blocks * block_size,)
             Where they go, on a line of cache.
         """
-        k, m = sizes
+        if columns is None:
+            k, m = sizes
+        else:
+            k, m = len(columns), 1
         size = k + m + (w is not None) + 0 * fingerprint
         shift, block = shift_of(size), block_size(size)
         last = (1 << shift) - 1
         rows_x, rows_y = address(x.memory, x.start), address(y.memory, y.start)
-        rows_w = None if w is None else address(w.memory, w.start)
+        rows_w: Any = None if w is None else address(w.memory, w.start)
         waiting, next_of = address(buffers, 0), address(at, 0)
         for i in range(len(labels)):
             place = np.int64(places[np.uint64(labels[np.uint64(i)])])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled, kept
 
-Found = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the leading bits of the golden ratio less one
 _BITS = 13  # of the number of slots at first
@@ -92,23 +92,22 @@ def label_some(
 
 
 def _label(fingerprint: int) -> Callable[..., Found]:
-    def label(values: NDArray[np.int64]) -> Found:
+    def label(values: NDArray[np.int64], labels: NDArray[np.int32]) -> Found:
         """Number the distinct values as they come.
 
         Parameters
         ----------
         values : (n,)
             Any integers.
+        labels : (n,)
+            Where the number of each goes.
 
         Returns
         -------
-        labels : (n,)
-            Number of each value.
         distinct, first, counts : (d,)
             The value that has each number, where it is first, and how often it is there.
         """
-        labels, bits = np.empty(len(values), np.int32), _BITS
-        room, count, done = room_in(bits), 0, 0 * fingerprint
+        bits, room, count, done = _BITS, room_in(_BITS), 0, 0 * fingerprint
         distinct, first = np.empty(room, np.int64), np.empty(room, np.int64)
         counts, table = np.zeros(room, np.int64), grown(distinct, 0, bits)
         while done < len(values):
@@ -124,7 +123,7 @@ def _label(fingerprint: int) -> Callable[..., Found]:
                 distinct, first = longer(distinct, room), longer(first, room)
                 counts, table = longer(counts, room), grown(distinct, count, bits)
             done = reached
-        return labels, distinct[:count], first[:count], counts[:count]
+        return distinct[:count], first[:count], counts[:count]
 
     return label
 
