@@ -74,7 +74,7 @@ class InOrder:
 
     def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
         """Ranges of groups: all."""
-        yield _cut(self._counts, self._columns, _READ, batch_size)
+        yield _between(_cut(self._counts, self._columns, _READ, batch_size))
 
     def rows(self, part: slice, _: Workspace) -> tuple[Stretches, Buckets]:
         """Rows of a range of groups, one stretch."""
@@ -110,16 +110,16 @@ class Dealt:
 
     def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
         """Ranges of groups whose rows fit the budget, in buckets."""
-        parts = _cut(self._counts, self._columns, _SETTLED, batch_size)
-        ends = np.cumsum([8 * self._size * int(self._counts[part].sum()) for part in parts])
-        while parts:
-            fit = int(np.searchsorted(ends, BUDGET, side="right"))
-            taken = min(max(1, fit), BUCKETS)
-            self._deal(parts[:taken])
-            step = 1 if batch_size else -(-taken // (_SHARES * threads()))
-            some = [parts[own] for own in ranges(taken, step)]
-            yield [slice(own[0].start, own[-1].stop) for own in some]
-            parts, ends = parts[taken:], ends[taken:] - ends[taken - 1]
+        edges = _cut(self._counts, self._columns, _SETTLED, batch_size)
+        rows = np.append(0, np.cumsum(self._counts))[edges]
+        most, first, end = BUDGET // (8 * max(1, self._size)), 0, len(edges) - 1
+        while first < end:
+            fit = int(np.searchsorted(rows, rows[first] + most, side="right")) - 1
+            last = min(max(first + 1, fit), first + BUCKETS)
+            self._deal(edges[first : last + 1])
+            step = 1 if batch_size else -(-(last - first) // (_SHARES * threads()))
+            yield _between(np.append(edges[first:last:step], edges[last]))
+            first = last
 
     def rows(self, part: slice, space: Workspace) -> tuple[Stretches, Buckets]:
         """Rows of a range of groups, a stretch for each bucket."""
@@ -137,30 +137,27 @@ class Dealt:
         rows = Stretches(frozen(x), frozen(y), heavy, self._counts[part], edges)
         return rows, Buckets(self._records, stretches, x, y, w)
 
-    def _deal(self, parts: Sequence[slice]) -> None:
+    def _deal(self, edges: Numbers) -> None:
         """Bring the rows of some ranges of groups together, a bucket each."""
-        labels, first = self._labels, parts[0].start
-        lengths = [part.stop - part.start for part in parts]
-        bucket_of = np.repeat(np.arange(len(parts)), lengths)
-        self._edges = np.append([part.start for part in parts], parts[-1].stop)
+        labels, lengths, number = self._labels, np.diff(edges), len(edges) - 1
         place_of = np.full(len(self._counts), -1, np.int32)
-        groups = np.arange(first, parts[-1].stop)
-        place_of[groups] = bucket_of * OWNERS + groups - np.repeat(self._edges[:-1], lengths)
+        groups = np.arange(edges[0], edges[-1]) - np.repeat(edges[:-1], lengths)
+        place_of[edges[0] : edges[-1]] = np.repeat(np.arange(number), lengths) * OWNERS + groups
         places = [place_of[own] for own in labels.groups]
-        numbers = np.zeros((len(parts), len(places)), np.int64)
+        numbers = np.zeros((number, len(places)), np.int64)
         for span, own in enumerate(places):
             some = own >= 0
             rows = labels.counts[span][some]
-            numbers[:, span] = np.bincount(own[some] // OWNERS, rows, len(parts))
+            numbers[:, span] = np.bincount(own[some] // OWNERS, rows, number)
         shift, block = shift_of(self._size), block_size(self._size)
         blocks = -(-numbers // (1 << shift))
         begins = (np.cumsum(blocks) - blocks.ravel()).reshape(blocks.shape) << shift
-        self._stretches = np.stack([begins, numbers], axis=-1)
+        self._edges, self._stretches = edges, np.stack([begins, numbers], axis=-1)
         self._records = self._space.array("records", (int(blocks.sum()) * block,))
 
         def work(span: int, space: Workspace) -> int:
             at = begins[:, span].copy()
-            buffers = space.array("buffers", (len(parts) * block,))
+            buffers = space.array("buffers", (number * block,))
             given = self._sizes, self._known, at, buffers, self._records
             for rows, own in self._lines(labels.spans[span], labels.labels[span]):
                 deal(own, places[span], *rows, *given)
@@ -218,14 +215,18 @@ def _lines(table: Any) -> Lines | None:
 
 def _cut(
     counts: Numbers, columns: Sequence[_Columns], numbers: int, batch_size: int | None
-) -> list[slice]:
-    """Ranges of groups, of about so many numbers of rows, at most `batch_size` groups long."""
+) -> Numbers:
+    """Edges of ranges of groups, of about so many numbers of rows, at most `batch_size` long."""
     rows = max(1, numbers // max(1, sum(own.width for own in columns)))
     starts = np.cumsum(counts) - counts
-    edges = np.flatnonzero(np.diff(starts // rows, prepend=-1))
-    most = batch_size or max(1, len(counts))
-    return [
-        slice(first + own.start, first + own.stop)
-        for first, last in pairwise([*edges.tolist(), len(counts)])
-        for own in ranges(last - first, most)
-    ]
+    begins = np.flatnonzero(np.diff(starts // rows, prepend=-1))
+    if batch_size is not None:
+        each = np.arange(len(counts))
+        within = each - np.repeat(begins, np.diff(begins, append=len(counts)))
+        begins = np.flatnonzero(within % batch_size == 0)
+    return np.append(begins, len(counts))
+
+
+def _between(edges: Numbers) -> list[slice]:
+    """Ranges from one edge to the next."""
+    return [slice(first, last) for first, last in pairwise(edges.tolist())]
