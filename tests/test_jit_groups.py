@@ -104,7 +104,6 @@ def test_bits_do_not_depend_on_neighbours_chunks_or_threads(monkeypatch):
     X[keys == whole.keys[flat], 2] = 0.0
     fine = np.delete(np.arange(len(SIZES)), [spoilt, flat])
     monkeypatch.setenv("GPUOLS_NUM_THREADS", "1")
-    monkeypatch.setattr(stretches, "BUCKETS", 2)
     for size in (None, 1, 4):
         beside = fit(X, y, keys, weights=weights, batch_size=size)
         assert_same_bits(beside[fine], whole[fine])
@@ -112,6 +111,12 @@ def test_bits_do_not_depend_on_neighbours_chunks_or_threads(monkeypatch):
     some = np.isin(keys, whole.keys[fine[::3]])
     few = fit(X[some], y[some], keys[some], weights=weights[some])
     assert_same_bits(few, whole[fine[::3]])
+
+
+def test_any_number_of_groups_by_themselves():
+    X, y, keys, weights = table([6] * (2**15 + 9))
+    options = {"weights": weights, "solver": "cholesky"}
+    assert_same_bits(fit(X, y, keys, batch_size=1, **options), fit(X, y, keys, **options))
 
 
 @pytest.mark.usefixtures("ranges_of_few_rows")

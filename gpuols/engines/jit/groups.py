@@ -54,8 +54,8 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
         call for a closer look.
         """
         k, m = options[:2]
-        rooms, eight = rooms_in(room[0], room[1], k), np.empty(8)
-        penalties, heavy, rejected = address(eight, 0), address(weights, 0), 0 * fingerprint
+        rooms, penalties = rooms_in(room[0], room[1], k), np.empty(8)
+        heavy, rejected = address(weights, 0), 0 * fingerprint
         x, y, w = address(rows.x, 0), address(rows.y, 0), address(rows.w, 0)
         counts, edges, pitch = rows.counts, rows.edges, len(rows.y) // each
         at, done, total = np.empty(len(counts), np.int64), 0, each * len(counts)
@@ -79,8 +79,8 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
             row = 0
             for g in range(edges[stretch], edges[stretch + 1]):
                 for r in range(each):
-                    lane, own = done % 8, first + done
-                    penalties[lane] = ridge[own]
+                    lane = done % 8
+                    penalties[lane] = ridge[first + done]
                     rows_x, rows_w = address(x, row * k), address(w, row)
                     rows_y = address(y, r * pitch + row * m)
                     find_one(
@@ -88,14 +88,9 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
                     )
                     done += 1
                     if lane == 7 or done == total:
+                        ridges, number = address(penalties, 0), lane + 1
                         rejected += answer_some(
-                            lane + 1,
-                            penalties,
-                            options,
-                            places,
-                            rooms,
-                            outputs,
-                            first + done - 1 - lane,
+                            number, ridges, options, places, rooms, outputs, first + done - number
                         )
                 row += counts[g]
         return rejected
