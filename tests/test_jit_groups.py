@@ -56,12 +56,13 @@ def check(X, y, keys, weights=None, ridge=0.0, **options):
 
 @pytest.fixture
 def ranges_of_few_rows(monkeypatch):
-    """Several ranges of labels, buckets, copies and rounds where there are few rows."""
+    """Several ranges of labels, buckets, tasks, copies and rounds where there are few rows."""
     monkeypatch.setattr(labels, "_LEAST", 500)
-    monkeypatch.setattr(stretches, "_SETTLED", 4000)
+    monkeypatch.setattr(stretches, "_SETTLED", 60)
+    monkeypatch.setattr(stretches, "_SHARES", 1)
     monkeypatch.setattr(stretches, "_READ", 4000)
     monkeypatch.setattr(stretches, "_DEALT", 300)
-    monkeypatch.setattr(stretches, "BUDGET", 50_000)
+    monkeypatch.setattr(stretches, "BUDGET", 90_000)
     monkeypatch.setenv("GPUOLS_NUM_THREADS", "3")
 
 
@@ -110,6 +111,12 @@ def test_bits_do_not_depend_on_neighbours_chunks_or_threads(monkeypatch):
     some = np.isin(keys, whole.keys[fine[::3]])
     few = fit(X[some], y[some], keys[some], weights=weights[some])
     assert_same_bits(few, whole[fine[::3]])
+
+
+def test_any_number_of_groups_by_themselves():
+    X, y, keys, weights = table([6] * (2**15 + 9))
+    options = {"weights": weights, "solver": "cholesky"}
+    assert_same_bits(fit(X, y, keys, batch_size=1, **options), fit(X, y, keys, **options))
 
 
 @pytest.mark.usefixtures("ranges_of_few_rows")
@@ -169,6 +176,13 @@ KEYS = {
     "one": lambda rng, n: np.zeros(n, np.int64),
     "two": lambda rng, n: (rng.integers(0, 9, n), rng.integers(0, 3, n).astype("U2")),
 }
+
+
+def test_more_keys_than_a_small_table_holds():
+    keys = np.random.default_rng(0).permutation(80_000) // 2 * 2**40
+    found, expected = (group_by_keys(keys, len(keys), compiled=how) for how in (True, False))
+    np.testing.assert_array_equal(found.keys, expected.keys)
+    np.testing.assert_array_equal(found.order, expected.order)
 
 
 @pytest.mark.parametrize("kind", KEYS)

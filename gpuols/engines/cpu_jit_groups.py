@@ -6,16 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols import plan
-from gpuols.engines.jit.batch import Outputs, columns_of, room_for
-from gpuols.engines.jit.groups import Stretches
+from gpuols.engines.jit.batch import columns_of, outputs_for, room_for
 from gpuols.engines.jit.groups import fit_groups as fit_some
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.labels import Labels
 from gpuols.engines.launches import Shape
 from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.solution import Solution
-from gpuols.engines.stretches import Dealt, InOrder, Source
-from gpuols.engines.tables import LongTable, frozen
+from gpuols.engines.stretches import Dealt, InOrder, Source, Tables
+from gpuols.engines.tables import LongTable
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.keys import Grouping
@@ -50,24 +49,16 @@ def fit_groups(
     largest = int(counts.max(initial=0))
     shape = Shape(largest, k, m, "double", centered, weights is not None or drop, drop)
     total = each * len(counts)
-    penalties = (np.zeros(total) if ridge is None else ridge).reshape(len(counts), each).T
-    penalties = np.ascontiguousarray(penalties)
-    outputs = Outputs(
-        np.empty((each, shape.moments, len(counts))),
-        np.empty((each, shape.answers, len(counts))),
-        np.empty((each, m, len(counts)), np.int8),
-    )
+    penalties = np.zeros(total) if ridge is None else np.array(ridge).reshape(total)
+    outputs, known, places = outputs_for(shape, total), columns_of(k, m), places_of(k, m)
     options, calls = (k, m, centered, drop, float(tol)), [0]
-    source = _source(x, y, weights, grouping)
+    source = _source((x, y, weights), grouping, each > 1)
 
     def work(part: slice, space: Workspace) -> int:
-        rows = source.rows(part, space)
+        rows, buckets = source.rows(part, space)
         own = np.empty(largest) if shape.weighted else None
-        given = options, columns_of(k, m), own, room_for(shape), places_of(k, m)
-        for r in range(each):
-            one = _one_response(rows, r, each) if apart else rows
-            where = Outputs(*(array[r] for array in outputs))
-            calls.append(fit_some(one, *given, penalties[r], where, part.start))
+        given = each, options, known, own, room_for(shape), places, penalties, outputs
+        calls.append(fit_some(rows, buckets, *given, each * part.start))
         return int(each * (part.stop - part.start))
 
     done = 0
@@ -75,32 +66,21 @@ def fit_groups(
         tell = None if report is None else _continued(report, done)
         run(parts, work, tell, total)
         done += each * (parts[-1].stop - parts[0].start) if parts else 0
-    numbers, answers, status = (_joined(array) for array in outputs)
-    precise = np.zeros((total, m), bool)
-    solution = solution_from(answers, status, precise, shape)
-    return moments_from(numbers, shape), solution, np.array([sum(calls)])
+    solution = solution_from(
+        outputs.answers[:, :total], outputs.status[:, :total], np.zeros((total, m), bool), shape
+    )
+    return moments_from(outputs.moments[:, :total], shape), solution, np.array([sum(calls)])
 
 
-def _source(x: LongTable, y: LongTable, weights: Any, grouping: Grouping) -> Source:
-    tables, counts = (x, y, weights), grouping.counts
+def _source(tables: Tables, grouping: Grouping, apart: bool) -> Source:
+    counts = grouping.counts
     if grouping.labels is not None:
         return Dealt(tables, counts, grouping.labels)
     if grouping.order is not None:
         return Dealt(tables, counts, Labels.of_order(grouping.order, counts))
-    return InOrder(tables, counts)
-
-
-def _one_response(rows: Stretches, r: int, m: int) -> Stretches:
-    return rows._replace(y=frozen(np.ascontiguousarray(rows.y.reshape(-1, m)[:, r])))
+    return InOrder(tables, counts, apart=apart)
 
 
 def _continued(report: plan.Report, before: int) -> plan.Report:
     """Report of what is done, so many regressions having been done before."""
     return lambda done, total: report(before + done, total)
-
-
-def _joined(array: NDArray[Any]) -> NDArray[Any]:
-    """Entries (each, e, G) as (e, G * each)."""
-    if len(array) == 1:
-        return np.asarray(array[0])
-    return np.ascontiguousarray(np.moveaxis(array, 0, -1)).reshape(array.shape[1], -1)

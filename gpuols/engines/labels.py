@@ -64,12 +64,12 @@ class Labels:
         found: list[Any] = [None] * len(spans)
 
         def work(place: int, _: Workspace) -> int:
-            found[place] = hashing.label(_readable(keys[spans[place]]))
+            found[place] = _label(keys[spans[place]])
             return 1
 
         run(range(len(spans)), work)
         labels, distinct, first, counts = zip(*found, strict=True)
-        alike, each, where, _ = hashing.label(_readable(np.concatenate(distinct)))
+        alike, each, where, _ = _label(np.concatenate(distinct))
         ascending = np.argsort(each.view(keys.dtype))
         group_of = np.empty(len(each), np.int64)
         group_of[ascending] = np.arange(len(each))
@@ -137,6 +137,7 @@ def _ascend(keys: NDArray[Any]) -> bool:
     return all((block[1:] >= block[:-1]).all() for block in blocks)
 
 
-def _readable(values: NDArray[Any]) -> Numbers:
-    """The same as the one kind of array that code is compiled for."""
-    return frozen(np.ascontiguousarray(values).view(np.int64))
+def _label(values: NDArray[Any]) -> tuple[NDArray[np.int32], Numbers, Numbers, Numbers]:
+    """Labels of 64-bit integers, and what `hashing.label` says of them."""
+    labels = np.empty(len(values), np.int32)  # NumPy's memory is in large pages, Numba's is not
+    return labels, *hashing.label(frozen(np.ascontiguousarray(values).view(np.int64)), labels)

@@ -13,12 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.batch import Lines, columns_of
-from gpuols.engines.jit.buckets import OWNERS, TOGETHER, deal, finish, settle
+from gpuols.engines.jit.buckets import (
+    BUCKETS,
+    OWNERS,
+    Buckets,
+    block_size,
+    deal,
+    finish,
+    shift_of,
+)
 from gpuols.engines.jit.groups import Stretches
 from gpuols.engines.labels import Labels
 from gpuols.engines.tables import LongTable, frozen, memory_of
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
+from gpuols.options import threads
 from gpuols.plan import BUDGET
 from gpuols.selection import ranges
 
@@ -28,6 +37,7 @@ Tables = tuple[LongTable, LongTable, NDArray[Any] | None]
 
 _READ = 2**18  # numbers of rows that are read together
 _SETTLED = 2**16  # that a bucket brings together: half a megabyte
+_SHARES = 16  # tasks for each thread: the last one is short
 _DEALT = 2**14  # rows that must be copied before they are dealt
 
 
@@ -37,8 +47,8 @@ class Source(Protocol):
     def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
         """Ranges of groups whose rows can be had now, before the next ones."""
 
-    def rows(self, part: slice, space: Workspace) -> Stretches:
-        """Rows of one of these ranges."""
+    def rows(self, part: slice, space: Workspace) -> tuple[Stretches, Buckets]:
+        """Rows of one of these ranges, and the buckets that they are in, if so."""
 
 
 class InOrder:
@@ -50,24 +60,33 @@ class InOrder:
         X (N, k), y (N, m), and weights (N,) or None.
     counts : (G,)
         Rows of each group.
+    apart : bool
+        Whether each response is a regression of its own.
     """
 
-    def __init__(self, tables: Tables, counts: Numbers) -> None:
+    def __init__(self, tables: Tables, counts: Numbers, *, apart: bool) -> None:
         self._columns = [_Columns(table) for table in tables]
         self._counts, self._starts = counts, np.cumsum(counts) - counts
+        self._apart = apart
+        empty = np.empty(0)
+        none = None if tables[2] is None else empty
+        self._nothing = Buckets(empty, np.empty((0, 0, 2), np.int64), empty, empty, none)
 
     def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
         """Ranges of groups: all."""
-        yield _cut(self._counts, self._columns, _READ, batch_size)
+        yield _between(_cut(self._counts, self._columns, _READ, batch_size))
 
-    def rows(self, part: slice, _: Workspace) -> Stretches:
-        """Rows of a range of groups."""
-        starts, counts = self._starts[part], self._counts[part]
-        rows = slice(int(starts[0]), int(starts[-1] + counts[-1]))
-        x, y, w = (columns.side_by_side(rows) for columns in self._columns)
+    def rows(self, part: slice, _: Workspace) -> tuple[Stretches, Buckets]:
+        """Rows of a range of groups, one stretch."""
+        counts, start = self._counts[part], int(self._starts[part.start])
+        x, y, w = (
+            own.side_by_side(slice(start, start + int(counts.sum()))) for own in self._columns
+        )
         assert x is not None
         assert y is not None
-        return Stretches(x, y, w, starts - starts[0], counts)
+        if self._apart:
+            y = memory_of(np.ascontiguousarray(y.reshape(-1, self._columns[1].width).T))
+        return Stretches(x, y, w, counts, np.array([0, len(counts)])), self._nothing
 
 
 class Dealt:
@@ -84,67 +103,65 @@ class Dealt:
     def __init__(self, tables: Tables, counts: Numbers, labels: Labels) -> None:
         self._columns = [_Columns(table) for table in tables]
         self._counts, self._labels = counts, labels
-        self._sizes = self._columns[0].width, self._columns[1].width
-        self._known = columns_of(*self._sizes)
-        self._numbers = sum(columns.width for columns in self._columns)
+        k, m, heavy = (columns.width for columns in self._columns)
+        self._sizes, self._known = (k, m), columns_of(k, m)
+        self._size = k + m + heavy
         self._space = Workspace()
 
     def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
-        """Ranges of groups whose rows fit the budget, brought together."""
-        parts = _cut(self._counts, self._columns, _SETTLED, batch_size)
-        ends = np.cumsum([8 * self._numbers * int(self._counts[part].sum()) for part in parts])
-        while parts:
-            taken = max(1, int(np.searchsorted(ends, BUDGET, side="right")))
-            self._deal(parts[:taken])
-            yield parts[:taken]
-            parts, ends = parts[taken:], ends[taken:] - ends[taken - 1]
+        """Ranges of groups whose rows fit the budget, in buckets."""
+        edges = _cut(self._counts, self._columns, _SETTLED, batch_size)
+        rows = np.append(0, np.cumsum(self._counts))[edges]
+        most, first, end = BUDGET // (8 * max(1, self._size)), 0, len(edges) - 1
+        while first < end:
+            fit = int(np.searchsorted(rows, rows[first] + most, side="right")) - 1
+            last = min(max(first + 1, fit), first + BUCKETS)
+            self._deal(edges[first : last + 1])
+            step = 1 if batch_size else -(-(last - first) // (_SHARES * threads()))
+            yield _between(np.append(edges[first:last:step], edges[last]))
+            first = last
 
-    def rows(self, part: slice, space: Workspace) -> Stretches:
-        """Rows of a range of groups."""
-        counts = self._counts[part]
-        starts = np.cumsum(counts) - counts
-        total = int(counts.sum())
+    def rows(self, part: slice, space: Workspace) -> tuple[Stretches, Buckets]:
+        """Rows of a range of groups, a stretch for each bucket."""
+        first, last = np.searchsorted(self._edges, [part.start, part.stop])
+        edges = self._edges[first : last + 1] - part.start
+        stretches = self._stretches[first:last]
+        longest = int(stretches[:, :, 1].sum(axis=1).max())
         x, y, w = (
-            space.array(name, (total * columns.width,)) if columns.there else None
+            space.array(name, (longest * columns.width,)) if columns.there else None
             for name, columns in zip("xyw", self._columns, strict=True)
         )
-        stretches = self._stretches[np.searchsorted(self._firsts, part.start)]
-        given = self._records, self._owners, stretches, self._sizes, self._known
-        settle(*given, starts.copy(), x, y, w)
         assert x is not None
         assert y is not None
         heavy = None if w is None else frozen(w)
-        return Stretches(frozen(x), frozen(y), heavy, starts, counts)
+        rows = Stretches(frozen(x), frozen(y), heavy, self._counts[part], edges)
+        return rows, Buckets(self._records, stretches, x, y, w)
 
-    def _deal(self, parts: Sequence[slice]) -> None:
-        """Bring the rows of some ranges of groups together."""
-        labels, first = self._labels, parts[0].start
-        lengths = [part.stop - part.start for part in parts]
-        bucket_of = np.repeat(np.arange(len(parts)), lengths)
-        self._firsts = np.array([part.start for part in parts])
-        place_of = np.full(len(self._counts), -1)
-        groups = np.arange(first, parts[-1].stop)
-        place_of[groups] = bucket_of * OWNERS + groups - np.repeat(self._firsts, lengths)
+    def _deal(self, edges: Numbers) -> None:
+        """Bring the rows of some ranges of groups together, a bucket each."""
+        labels, lengths, number = self._labels, np.diff(edges), len(edges) - 1
+        place_of = np.full(len(self._counts), -1, np.int32)
+        groups = np.arange(edges[0], edges[-1]) - np.repeat(edges[:-1], lengths)
+        place_of[edges[0] : edges[-1]] = np.repeat(np.arange(number), lengths) * OWNERS + groups
         places = [place_of[own] for own in labels.groups]
-        numbers = np.zeros((len(parts), len(places)), np.int64)
+        numbers = np.zeros((number, len(places)), np.int64)
         for span, own in enumerate(places):
             some = own >= 0
             rows = labels.counts[span][some]
-            numbers[:, span] = np.bincount(own[some] // OWNERS, rows, len(parts))
-        padded = -(-numbers // TOGETHER) * TOGETHER
-        begins = (np.cumsum(padded) - padded.ravel()).reshape(padded.shape)
-        self._stretches = np.stack([begins, numbers], axis=-1)
-        total = int(padded.sum())
-        self._records = self._space.array("records", (total * self._numbers,))
-        self._owners = np.empty(total, np.uint16)
+            numbers[:, span] = np.bincount(own[some] // OWNERS, rows, number)
+        shift, block = shift_of(self._size), block_size(self._size)
+        blocks = -(-numbers // (1 << shift))
+        begins = (np.cumsum(blocks) - blocks.ravel()).reshape(blocks.shape) << shift
+        self._edges, self._stretches = edges, np.stack([begins, numbers], axis=-1)
+        self._records = self._space.array("records", (int(blocks.sum()) * block,))
 
         def work(span: int, space: Workspace) -> int:
             at = begins[:, span].copy()
-            buffers = space.array("buffers", (len(parts) * TOGETHER * self._numbers,))
-            given = self._sizes, self._known, at, buffers, self._records, self._owners
+            buffers = space.array("buffers", (number * block,))
+            given = self._sizes, self._known, at, buffers, self._records
             for rows, own in self._lines(labels.spans[span], labels.labels[span]):
                 deal(own, places[span], *rows, *given)
-            finish(at, buffers, self._numbers, self._records)
+            finish(at, buffers, self._size, self._records)
             return 1
 
         run(range(len(places)), work)
@@ -198,14 +215,18 @@ def _lines(table: Any) -> Lines | None:
 
 def _cut(
     counts: Numbers, columns: Sequence[_Columns], numbers: int, batch_size: int | None
-) -> list[slice]:
-    """Ranges of groups, of about so many numbers of rows, at most `batch_size` groups long."""
+) -> Numbers:
+    """Edges of ranges of groups, of about so many numbers of rows, at most `batch_size` long."""
     rows = max(1, numbers // max(1, sum(own.width for own in columns)))
     starts = np.cumsum(counts) - counts
-    edges = np.flatnonzero(np.diff(starts // rows, prepend=-1))
-    most = batch_size or max(1, len(counts))
-    return [
-        slice(first + own.start, first + own.stop)
-        for first, last in pairwise([*edges.tolist(), len(counts)])
-        for own in ranges(last - first, most)
-    ]
+    begins = np.flatnonzero(np.diff(starts // rows, prepend=-1))
+    if batch_size is not None:
+        each = np.arange(len(counts))
+        within = each - np.repeat(begins, np.diff(begins, append=len(counts)))
+        begins = np.flatnonzero(within % batch_size == 0)
+    return np.append(begins, len(counts))
+
+
+def _between(edges: Numbers) -> list[slice]:
+    """Ranges from one edge to the next."""
+    return [slice(first, last) for first, last in pairwise(edges.tolist())]

@@ -2,16 +2,18 @@
 
 Reading rows where they lie would wait for memory at every row. They are dealt first, read one after
 the other, to buckets, ranges of groups whose rows fit a core's cache; there each group's are put
-one after the other. What is dealt goes past the cache, eight records at a time.
+one after the other. What is dealt goes past the cache, a block at a time.
 
-A record is a row of X, its responses, and its weight where rows have one.
+A record is a row of X, its responses, and its weight where rows have one. A block is some records,
+whole lines of cache, and a line of their owners: of each the number, of 16 bits, that its group has
+in the bucket.
 
 Source: Balkesen, Teubner, Alonso & Özsu (2013), Main-memory hash joins on multi-core CPUs, for
 partitioning with buffers.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -21,14 +23,50 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.batch import Lines
-from gpuols.engines.jit.compiling import compiled, kept
+from gpuols.engines.jit.compiling import compiled, kept, portable
 from gpuols.engines.jit.lanes import DOUBLE, INDEX, INT, VECTOR, WIDTH
-from gpuols.engines.jit.memory import pointer, read
+from gpuols.engines.jit.memory import Memory, address, pointer, read
+from gpuols.engines.jit.products import fetch
 
 Array = NDArray[Any]
 
-TOGETHER = 8  # records that leave a buffer: whole lines of cache, whatever their size
 OWNERS = 1 << 16  # groups of a bucket at most
+BUCKETS = 1 << 15  # at a time, at most
+
+_AHEAD = 2048  # numbers, from what is settled to what is brought near
+_OWNER = ir.IntType(16)
+
+
+class Buckets(NamedTuple):
+    """Rows of groups as `deal` leaves them, and where those of a bucket are put in order.
+
+    Attributes
+    ----------
+    records : (numbers,)
+        The blocks of all buckets; nothing where rows lie in order.
+    stretches : (b, s, 2)
+        Of each bucket the first record that each call of `deal` has dealt, and how many.
+    x, y, w : (numbers,)
+        Room for the rows of one, weights or None.
+    """
+
+    records: Array
+    stretches: NDArray[np.int64]
+    x: Array
+    y: Array
+    w: Array | None
+
+
+@portable
+def shift_of(size: int) -> int:
+    """Binary logarithm of the number of records, of so many numbers, that make a block."""
+    return 5 if size <= 4 else 4 if size <= 8 else 3
+
+
+@portable
+def block_size(size: int) -> int:
+    """Numbers of a block: about a kilobyte, or eight records."""
+    return int((size << shift_of(size)) + WIDTH)
 
 
 @intrinsic
@@ -74,6 +112,30 @@ def stream(_: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
 
 
 @intrinsic
+def put_owner(_: Any, memory: Any, at: Any, slot: Any, owner: Any) -> Any:
+    """Write the owner of a block's record; `at` is where the owners begin."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        first = pointer(context, builder, sig.args[0], *arguments[:2])
+        place = builder.gep(builder.bitcast(first, _OWNER.as_pointer()), [arguments[2]])
+        builder.store(builder.trunc(arguments[3], _OWNER), place)
+
+    return types.void(memory, at, slot, types.int64), generate
+
+
+@intrinsic
+def owner_of(_: Any, memory: Any, at: Any, slot: Any) -> Any:
+    """The owner of a block's record; `at` is where the owners begin."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        first = pointer(context, builder, sig.args[0], *arguments[:2])
+        place = builder.gep(builder.bitcast(first, _OWNER.as_pointer()), [arguments[2]])
+        return builder.zext(builder.load(place), INT)
+
+    return types.int64(memory, at, slot), generate
+
+
+@intrinsic
 def wait_for_stores(_: Any) -> Any:
     """Have all that was stored be there for other threads, too."""
 
@@ -84,31 +146,10 @@ def wait_for_stores(_: Any) -> Any:
     return types.void(), generate
 
 
-@compiled
-def copy_record(
-    x: Array,
-    at_x: int,
-    y: Array,
-    at_y: int,
-    sizes: tuple[int, int],
-    columns: Any,
-    out: Array,
-    to: int,
-    out_y: Array,
-    to_y: int,
-) -> None:
-    """Copy a row of X and its responses; there is one where `columns` is a tuple."""
-    copy(x, at_x, columns, sizes[0], out, to)
-    if columns is None:
-        copy(y, at_y, None, sizes[1], out_y, to_y)
-    else:
-        copy(y, at_y, (0,), 1, out_y, to_y)
-
-
 def _deal(fingerprint: int) -> Callable[..., None]:
     def deal(
         labels: NDArray[np.int32],
-        places: NDArray[np.int64],
+        places: NDArray[np.int32],
         x: Lines,
         y: Lines,
         w: Lines | None,
@@ -117,7 +158,6 @@ def _deal(fingerprint: int) -> Callable[..., None]:
         at: NDArray[np.int64],
         buffers: Array,
         records: Array,
-        owners: NDArray[np.uint16],
     ) -> None:
         """Deal rows to the buckets of their groups.
 
@@ -133,36 +173,43 @@ def _deal(fingerprint: int) -> Callable[..., None]:
         sizes : tuple of int
             Columns k of X and responses m.
         columns : tuple or None
-            As `columns_of` gives it.
+            Of k numbers, whose values are not looked at, where code is made for so many columns.
         at : (buckets,)
             The next record of each; changed.
-        buffers : (buckets * TOGETHER * numbers of a record,)
-            Records that wait to leave.
-        records : (records * numbers,)
+        buffers : (buckets * block_size,)
+            Blocks that wait to leave.
+        records : (blocks * block_size,)
             Where they go, on a line of cache.
-        owners : (records,)
-            Where the number goes that a record's group has in its bucket.
         """
-        k, m = sizes
+        if columns is None:
+            k, m = sizes
+        else:
+            k, m = len(columns), 1
         size = k + m + (w is not None) + 0 * fingerprint
+        shift, block = shift_of(size), block_size(size)
+        last = (1 << shift) - 1
+        rows_x, rows_y = address(x.memory, x.start), address(y.memory, y.start)
+        rows_w: Any = None if w is None else address(w.memory, w.start)
+        waiting, next_of = address(buffers, 0), address(at, 0)
         for i in range(len(labels)):
-            place = places[np.uint64(labels[i])]
+            place = np.int64(places[np.uint64(labels[np.uint64(i)])])
             if place < 0:
                 continue
             bucket = place // OWNERS
-            record = at[np.uint64(bucket)]
-            at[np.uint64(bucket)] = record + 1
-            owners[np.uint64(record)] = place & (OWNERS - 1)
-            slot = record & (TOGETHER - 1)
-            first = bucket * TOGETHER * size
-            own, at_x, at_y = first + slot * size, x.start + i * x.step, y.start + i * y.step
-            copy_record(
-                x.memory, at_x, y.memory, at_y, sizes, columns, buffers, own, buffers, own + k
-            )
+            record = next_of[bucket]
+            next_of[bucket] = record + 1
+            slot, first = record & last, bucket * block
+            own = first + slot * size
+            copy(rows_x, i * x.step, columns, k, waiting, own)
+            if m == 1:
+                waiting[own + k] = rows_y[i * y.step]
+            else:
+                copy(rows_y, i * y.step, None, m, waiting, own + k)
             if w is not None:
-                buffers[own + k + m] = w.memory[w.start + i * w.step]
-            if slot == TOGETHER - 1:
-                stream(buffers, first, records, (record - slot) * size, TOGETHER * size)
+                waiting[own + k + m] = rows_w[i * w.step]
+            put_owner(waiting, first + (size << shift), slot, place & (OWNERS - 1))
+            if slot == last:
+                stream(waiting, first, records, (record >> shift) * block, block)
 
     return deal
 
@@ -173,11 +220,12 @@ deal = kept(_deal)
 def _finish(fingerprint: int) -> Callable[..., None]:
     def finish(at: NDArray[np.int64], buffers: Array, size: int, records: Array) -> None:
         """Let go the records, of `size` numbers, that `deal` has left in buffers."""
+        shift, block = shift_of(size), block_size(size)
         for bucket in range(0 * fingerprint, len(at)):
-            left = at[bucket] & (TOGETHER - 1)
-            first, to = bucket * TOGETHER * size, (at[bucket] - left) * size
-            for e in range(left * size):
-                records[to + e] = buffers[first + e]
+            if at[bucket] & ((1 << shift) - 1):
+                first, to = bucket * block, (at[bucket] >> shift) * block
+                for e in range(block):
+                    records[to + e] = buffers[first + e]
         wait_for_stores()
 
     return finish
@@ -186,44 +234,44 @@ def _finish(fingerprint: int) -> Callable[..., None]:
 finish = kept(_finish)
 
 
-def _settle(fingerprint: int) -> Callable[..., None]:
-    def settle(
-        records: Array,
-        owners: NDArray[np.uint16],
-        stretches: NDArray[np.int64],
-        sizes: tuple[int, int],
-        columns: tuple[int, ...] | None,
-        at: NDArray[np.int64],
-        x: Array,
-        y: Array,
-        w: Array | None,
-    ) -> None:
-        """Put the rows of each group of a bucket one after the other.
+@compiled
+def settle(
+    records: Memory,
+    stretches: Any,
+    sizes: tuple[int, int],
+    columns: Any,
+    at: Memory,
+    x: Memory,
+    y: Memory,
+    w: Memory,
+    pitch: int,
+) -> None:
+    """Put the rows of each group of a bucket one after the other.
 
-        Parameters
-        ----------
-        records, owners, sizes, columns
-            As for `deal`.
-        stretches : (s, 2)
-            First record of the bucket that each call of `deal` has dealt, and how many.
-        at : (groups,)
-            The row where each group begins; changed.
-        x, y, w : (rows * k,), (rows * m,), (rows,)
-            Where they go.
-        """
-        k, m = sizes
-        size = k + m + (w is not None) + 0 * fingerprint
-        for s in range(len(stretches)):
-            start, number = stretches[s]
-            for record in range(start, start + number):
-                owner = owners[np.uint64(record)]
-                own, row = record * size, at[owner]
+    Records, sizes and columns are those of `deal`; `stretches` (s, 2) are the first record that
+    each call of it has dealt to the bucket, and how many; `at` is the row where each group begins,
+    changed. Rows of X go to x, responses to y, weights, or None, to w. Responses lie row by row
+    where `pitch` is 0, else one after the other, so many numbers apart.
+    """
+    k, m = sizes
+    size = k + m + (w is not None)
+    shift, block = shift_of(size), block_size(size)
+    step, apart = (1, pitch) if pitch else (m, 1)
+    for s in range(len(stretches)):
+        start, number = stretches[s]
+        for done in range(0, number, 1 << shift):
+            first = ((start + done) >> shift) * block
+            owners = first + (size << shift)
+            for slot in range(min(number - done, 1 << shift)):
+                own, owner = first + slot * size, owner_of(records, owners, slot)
+                row = at[owner]
                 at[owner] = row + 1
-                copy_record(records, own, records, own + k, sizes, columns, x, row * k, y, row * m)
+                fetch(records, own + _AHEAD)
+                copy(records, own, columns, k, x, row * k)
+                if m == 1:
+                    y[row] = records[own + k]
+                else:
+                    for r in range(m):
+                        y[row * step + r * apart] = records[own + k + r]
                 if w is not None:
                     w[row] = records[own + k + m]
-
-    return settle
-
-
-settle = kept(_settle)

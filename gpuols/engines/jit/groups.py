@@ -7,31 +7,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.batch import Array, Outputs, answer_some, find_one, rooms_in
+from gpuols.engines.jit.buckets import Buckets, settle
 from gpuols.engines.jit.compiling import kept
 from gpuols.engines.jit.memory import address
 
 
 class Stretches(NamedTuple):
-    """Rows of groups, one row after the other in the memory of arrays.
+    """Rows of groups, one row after the other in the memory of arrays, a stretch at a time.
 
     Attributes
     ----------
     x, y, w : (numbers,)
-        Rows of X, of responses, and weights or None.
-    starts, counts : (g,)
-        First row of each group, and how many it has.
+        Rows of X, of responses, and weights or None. Where each response is a regression of its
+        own, they lie one after the other.
+    counts : (g,)
+        Rows of each group.
+    edges : (s + 1,)
+        Groups of which each stretch is made.
     """
 
     x: Array
     y: Array
     w: Array | None
-    starts: NDArray[np.int64]
     counts: NDArray[np.int64]
+    edges: NDArray[np.int64]
 
 
 def _fit_groups(fingerprint: int) -> Callable[..., int]:
     def fit_groups(
         rows: Stretches,
+        buckets: Buckets,
+        each: int,
         options: tuple[int, int, bool, bool, float],
         columns: tuple[int, ...] | None,
         weights: Array | None,
@@ -41,30 +47,52 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
         outputs: Outputs,
         first: int,
     ) -> int:
-        """Answer groups, the first of which is number `first` of the outputs.
+        """Answer groups, of `each` regressions, the first of which has number `first`.
 
-        Arguments are those of `batch.fit_some`; the room is for the largest group. Gives how many
+        Each stretch is a bucket that is settled first, if there are buckets. Other arguments are
+        those of `batch.fit_some`; the room is for the largest group. Gives how many regressions
         call for a closer look.
         """
         k, m = options[:2]
-        x, y, w, starts, counts = rows
-        rooms, own = rooms_in(room[0], room[1], k), np.empty(8)
-        penalties, heavy, rejected = address(own, 0), address(weights, 0), 0 * fingerprint
-        for base in range(0, len(counts), 8):
-            number = min(8, len(counts) - base)
-            for lane in range(number):
-                g = base + lane
-                start = starts[g]
-                penalties[lane] = ridge[first + g]
-                rows_x, rows_y, rows_w = (
-                    address(x, start * k),
-                    address(y, start * m),
-                    address(w, start),
+        rooms, penalties = rooms_in(room[0], room[1], k), np.empty(8)
+        heavy, rejected = address(weights, 0), 0 * fingerprint
+        x, y, w = address(rows.x, 0), address(rows.y, 0), address(rows.w, 0)
+        counts, edges, pitch = rows.counts, rows.edges, len(rows.y) // each
+        at, done, total = np.empty(len(counts), np.int64), 0, each * len(counts)
+        for stretch in range(len(edges) - 1):
+            if len(buckets.records) > 0:
+                row = 0
+                for g in range(edges[stretch], edges[stretch + 1]):
+                    at[g] = row
+                    row += counts[g]
+                settle(
+                    address(buckets.records, 0),
+                    buckets.stretches[stretch],
+                    (k, each * m),
+                    columns,
+                    address(at, edges[stretch]),
+                    address(buckets.x, 0),
+                    address(buckets.y, 0),
+                    address(buckets.w, 0),
+                    pitch if each > 1 else 0,
                 )
-                find_one(rows_x, rows_y, rows_w, counts[g], options, columns, heavy, rooms, lane)
-            rejected += answer_some(
-                number, penalties, options, places, rooms, outputs, first + base
-            )
+            row = 0
+            for g in range(edges[stretch], edges[stretch + 1]):
+                for r in range(each):
+                    lane = done % 8
+                    penalties[lane] = ridge[first + done]
+                    rows_x, rows_w = address(x, row * k), address(w, row)
+                    rows_y = address(y, r * pitch + row * m)
+                    find_one(
+                        rows_x, rows_y, rows_w, counts[g], options, columns, heavy, rooms, lane
+                    )
+                    done += 1
+                    if lane == 7 or done == total:
+                        ridges, number = address(penalties, 0), lane + 1
+                        rejected += answer_some(
+                            number, ridges, options, places, rooms, outputs, first + done - number
+                        )
+                row += counts[g]
         return rejected
 
     return fit_groups
