@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from gpuols.engines.jit.anchors import count_rows, fetch_anchors, find_anchors, weigh
 from gpuols.engines.jit.compiling import compiled, kept
+from gpuols.engines.jit.delivery import deliver
 from gpuols.engines.jit.design import Room, room_in, room_size
 from gpuols.engines.jit.lanes import tally
-from gpuols.engines.jit.memory import Memory, address
+from gpuols.engines.jit.memory import Memory, address, settle_streams
 from gpuols.engines.jit.rows import (
     found_size,
     is_narrow,
@@ -66,6 +67,7 @@ class Rooms(NamedTuple):
     stack: Memory
     table: Memory
     heavy: Memory
+    answers: Target
 
 
 def outputs_for(shape: Shape, count: int) -> Outputs:
@@ -78,10 +80,10 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
     )
 
 
-def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64]]:
-    """Memory for a thread to work in, and where its parts begin."""
+def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
+    """Memory for a thread to work in, where its parts begin, and room for statuses."""
     size, starts = _layout(shape)
-    return zeros(size), starts
+    return zeros(size), starts, np.empty(8 * shape.m, np.int8)
 
 
 @cache
@@ -96,6 +98,8 @@ def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
         stack_size(n, k, m),
         table,
         table if shape.weighted else 0,
+        8 * shape.moments,
+        8 * shape.answers,
     ]
     ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes])
     return int(ends[-1]), np.concatenate([[0], ends[:-1]])
@@ -107,8 +111,9 @@ def columns_of(k: int, m: int) -> tuple[int, ...] | None:
 
 
 @compiled
-def rooms_in(memory: Memory, starts: Any, k: int) -> Rooms:
+def rooms_in(memory: Memory, starts: Any, status: Memory, k: int) -> Rooms:
     """The parts of a thread's memory."""
+    moments, answers = address(memory, starts[6]), address(memory, starts[7])
     return Rooms(
         address(memory, starts[0]),
         address(memory, starts[1]),
@@ -116,6 +121,7 @@ def rooms_in(memory: Memory, starts: Any, k: int) -> Rooms:
         address(memory, starts[3]),
         address(memory, starts[4]),
         address(memory, starts[5]),
+        Target(moments, answers, address(status, 0), 8, 0),
     )
 
 
@@ -152,14 +158,6 @@ def find_one(
 
 
 @compiled
-def put(source: Any, out: Any, start: int, count: int) -> None:
-    """Columns of an array (r, 8) into neighbouring ones of another."""
-    for e in range(source.shape[0]):
-        for lane in range(count):
-            out[e, start + lane] = source[e, lane]
-
-
-@compiled
 def answer_some(
     number: int,
     penalties: Memory,
@@ -181,17 +179,10 @@ def answer_some(
         for e in range(size):
             rooms.found[lane * size + e] = rooms.found[e]
     turn(rooms.found, k, m, address(places, 0), len(places), rooms.sums)
-    if number == 8:
-        own = address(moments, 0), address(answers, 0), address(status, 0)
-        target = Target(*own, moments.shape[1], first)
-        calls = solve(rooms.sums, k, m, centered, penalties, tol, rooms.solving, target)
-        return int(tally(calls, number))
-    few = np.empty((len(moments), 8)), np.empty((len(answers), 8)), np.empty((m, 8), np.int8)
-    target = Target(address(few[0], 0), address(few[1], 0), address(few[2], 0), 8, 0)
-    calls = solve(rooms.sums, k, m, centered, penalties, tol, rooms.solving, target)
-    put(few[0], moments, first, number)
-    put(few[1], answers, first, number)
-    put(few[2], status, first, number)
+    calls = solve(rooms.sums, k, m, centered, penalties, tol, rooms.solving, rooms.answers)
+    own = address(moments, 0), address(answers, 0), address(status, 0)
+    target, entries = Target(*own, moments.shape[1], first), (len(moments), len(answers), m)
+    deliver(rooms.answers, entries, target, number)
     return int(tally(calls, number))
 
 
@@ -204,7 +195,7 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
         options: tuple[int, int, bool, bool, float],
         columns: tuple[int, ...] | None,
         weights: Array | None,
-        room: tuple[Array, NDArray[np.int64]],
+        room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
         places: NDArray[np.int64],
         ridge: Array,
         outputs: tuple[Array, Array, NDArray[np.int8]],
@@ -218,7 +209,7 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
         for a closer look.
         """
         k, m = options[:2]
-        rooms, own = rooms_in(room[0], room[1], k), np.empty(8)
+        rooms, own = rooms_in(room[0], room[1], room[2], k), np.empty(8)
         penalties, heavy, rejected = address(own, 0), address(weights, 0), 0 * fingerprint
         for base in range(0, count, 8):
             number = min(8, count - base)
@@ -234,6 +225,7 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
             rejected += answer_some(
                 number, penalties, options, places, rooms, outputs, first + base
             )
+        settle_streams()
         return rejected
 
     return fit_some

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gpuols.engines.jit.batch import Array, Outputs, answer_some, find_one, rooms_in
 from gpuols.engines.jit.buckets import Buckets, settle
 from gpuols.engines.jit.compiling import kept
-from gpuols.engines.jit.memory import address
+from gpuols.engines.jit.memory import address, settle_streams
 
 
 class Stretches(NamedTuple):
@@ -41,7 +41,7 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
         options: tuple[int, int, bool, bool, float],
         columns: tuple[int, ...] | None,
         weights: Array | None,
-        room: tuple[Array, NDArray[np.int64]],
+        room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
         places: NDArray[np.int64],
         ridge: Array,
         outputs: Outputs,
@@ -54,7 +54,7 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
         call for a closer look.
         """
         k, m = options[:2]
-        rooms, penalties = rooms_in(room[0], room[1], k), np.empty(8)
+        rooms, penalties = rooms_in(room[0], room[1], room[2], k), np.empty(8)
         heavy, rejected = address(weights, 0), 0 * fingerprint
         x, y, w = address(rows.x, 0), address(rows.y, 0), address(rows.w, 0)
         counts, edges, pitch = rows.counts, rows.edges, len(rows.y) // each
@@ -93,6 +93,7 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
                             number, ridges, options, places, rooms, outputs, first + done - number
                         )
                 row += counts[g]
+        settle_streams()
         return rejected
 
     return fit_groups

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled, kept
+from gpuols.engines.jit.delivery import deliver
 from gpuols.engines.jit.lanes import WIDTH, choose, every, tally
-from gpuols.engines.jit.memory import Memory, address, load, settle_streams, store, stream
-from gpuols.engines.jit.panels import PANEL, SIDE, STRIP, Sheet, keep, sheet_at
+from gpuols.engines.jit.memory import Memory, address, load, settle_streams, store
+from gpuols.engines.jit.panels import PANEL, SIDE, STRIP, Sheet, sheet_at
 from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.jit.strips import Rooms, Strip, Table, rooms_in, sum_strip, table_at
 
@@ -62,33 +63,19 @@ def answer_some(
     rooms: Rooms,
     ridge: Memory,
     target: Target,
-    entries: tuple[int, int],
+    entries: tuple[int, int, int],
     count: int,
 ) -> int:
     """Answer up to eight responses from their sums; how many call for a closer look.
 
-    `ridge` are their penalties, the entries those of the moments and the answers.
+    `ridge` are their penalties, the entries those of the moments, the answers and the statuses.
     """
     for lane in range(WIDTH):
         rooms.penalties[lane] = ridge[min(lane, count - 1)]
     own = Target(rooms.moments, rooms.answers, rooms.status, WIDTH, 0)
     calls = solve(rooms.sums, k, 1, centered, rooms.penalties, tol, rooms.solving, own)
-    send(own.moments, entries[0], target.moments, target.pitch, target.start, count)
-    send(own.answers, entries[1], target.answers, target.pitch, target.start, count)
-    for lane in range(count):
-        target.status[target.start + lane] = own.status[lane]
+    deliver(own, entries, target, count)
     return int(tally(calls, count))
-
-
-@compiled
-def send(source: Memory, entries: int, out: Memory, pitch: int, first: int, count: int) -> None:
-    """Lanes of memory (entries, 8), C order, to neighbours of `out`, entries `pitch` apart."""
-    if count == WIDTH and first % WIDTH == 0:
-        for e in range(entries):
-            stream(out, e * pitch + first, load(source, e))
-    else:
-        for e in range(entries):
-            keep(out, e * pitch + first, count, load(source, e))
 
 
 def _fit_masked(fingerprint: int) -> Callable[..., int]:
@@ -117,7 +104,7 @@ def _fit_masked(fingerprint: int) -> Callable[..., int]:
         apart = cross + SIDE * design.columns.total
         moments, answers = address(outputs[0], 0), address(outputs[1], 0)
         status = address(outputs[2], 0)
-        entries, pitch = (len(outputs[0]), len(outputs[1])), outputs[0].shape[1]
+        entries, pitch = (len(outputs[0]), len(outputs[1]), 1), outputs[0].shape[1]
         penalties, doubts = address(ridge, 0), address(doubtful, 0)
         store(rooms.sums, 2, every(0.0))
         for j in range(k):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, LANES, WIDTH, every, transposed
 from gpuols.engines.jit.memory import Memory, address, load, pointer, read, store, write
-from gpuols.engines.jit.products import read_some, write_some
+from gpuols.engines.jit.products import read_some
 from gpuols.engines.jit.rows import join
 from gpuols.engines.workspace import Workspace
 
@@ -80,17 +80,6 @@ def some(_: Any, array: Any, at: Any, left: Any) -> Any:
         return read_some(builder, address, 1, arguments[2])
 
     return LANES(array, types.int64, types.int64), generate
-
-
-@intrinsic
-def keep(_: Any, array: Any, at: Any, left: Any, value: Any) -> Any:
-    """Write the first `left` lanes side by side to an element of an array's memory."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        address = pointer(context, builder, sig.args[0], *arguments[:2])
-        write_some(builder, address, arguments[3], arguments[2])
-
-    return types.void(array, types.int64, types.int64, LANES), generate
 
 
 @intrinsic

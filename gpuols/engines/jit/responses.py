@@ -14,6 +14,7 @@ from gpuols.engines.jit.anchors import median
 from gpuols.engines.jit.batch import Outputs
 from gpuols.engines.jit.columns import Columns, columns_at, multiply
 from gpuols.engines.jit.compiling import compiled, kept, portable
+from gpuols.engines.jit.delivery import keep
 from gpuols.engines.jit.design import Room, room_in, room_size
 from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every, fma
 from gpuols.engines.jit.memory import Memory, address, load, store
@@ -26,7 +27,6 @@ from gpuols.engines.jit.panels import (
     Sheet,
     bring,
     collapse,
-    keep,
     room_of,
     settle,
     sheet_at,

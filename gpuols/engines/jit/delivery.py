@@ -1,0 +1,46 @@
+"""Delivery: what is found of eight regressions to its places among that of all."""
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.lanes import LANES, WIDTH
+from gpuols.engines.jit.memory import Memory, load, pointer, stream
+from gpuols.engines.jit.products import write_some
+from gpuols.engines.jit.solve import Target
+
+
+@intrinsic
+def keep(_: Any, array: Any, at: Any, left: Any, value: Any) -> Any:
+    """Write the first `left` lanes side by side to an element of an array's memory."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        address = pointer(context, builder, sig.args[0], *arguments[:2])
+        write_some(builder, address, arguments[3], arguments[2])
+
+    return types.void(array, types.int64, types.int64, LANES), generate
+
+
+@compiled
+def deliver(source: Target, entries: tuple[int, int, int], target: Target, count: int) -> None:
+    """Moments, answers and statuses, so many, of up to eight regressions alone to a target.
+
+    Eight that begin a line of the cache go past it: others see them after `settle_streams`.
+    """
+    _send(source.moments, entries[0], target.moments, target.pitch, target.start, count)
+    _send(source.answers, entries[1], target.answers, target.pitch, target.start, count)
+    for r in range(entries[2]):
+        for lane in range(count):
+            target.status[r * target.pitch + target.start + lane] = source.status[r * WIDTH + lane]
+
+
+@compiled
+def _send(source: Memory, entries: int, out: Memory, pitch: int, first: int, count: int) -> None:
+    if count == WIDTH and first % WIDTH == 0:
+        for e in range(entries):
+            stream(out, e * pitch + first, load(source, e))
+    else:
+        for e in range(entries):
+            keep(out, e * pitch + first, count, load(source, e))
