@@ -67,6 +67,7 @@ class Rooms(NamedTuple):
     stack: Memory
     table: Memory
     heavy: Memory
+    penalties: Memory
     answers: Target
 
 
@@ -98,6 +99,7 @@ def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
         stack_size(n, k, m),
         table,
         table if shape.weighted else 0,
+        8,
         8 * shape.moments,
         8 * shape.answers,
     ]
@@ -113,7 +115,7 @@ def columns_of(k: int, m: int) -> tuple[int, ...] | None:
 @compiled
 def rooms_in(memory: Memory, starts: Any, status: Memory, k: int) -> Rooms:
     """The parts of a thread's memory."""
-    moments, answers = address(memory, starts[6]), address(memory, starts[7])
+    moments, answers = address(memory, starts[7]), address(memory, starts[8])
     return Rooms(
         address(memory, starts[0]),
         address(memory, starts[1]),
@@ -121,6 +123,7 @@ def rooms_in(memory: Memory, starts: Any, status: Memory, k: int) -> Rooms:
         address(memory, starts[3]),
         address(memory, starts[4]),
         address(memory, starts[5]),
+        address(memory, starts[6]),
         Target(moments, answers, address(status, 0), 8, 0),
     )
 
@@ -160,7 +163,6 @@ def find_one(
 @compiled
 def answer_some(
     number: int,
-    penalties: Memory,
     options: tuple[int, int, bool, bool, float],
     places: Any,
     rooms: Rooms,
@@ -173,7 +175,7 @@ def answer_some(
     """
     k, m, centered, _, tol = options
     moments, answers, status = outputs
-    size = found_size(k, m)
+    size, penalties = found_size(k, m), rooms.penalties
     for lane in range(number, 8):
         penalties[lane] = penalties[0]
         for e in range(size):
@@ -209,22 +211,20 @@ def _fit_some(fingerprint: int) -> Callable[..., int]:
         for a closer look.
         """
         k, m = options[:2]
-        rooms, own = rooms_in(room[0], room[1], room[2], k), np.empty(8)
-        penalties, heavy, rejected = address(own, 0), address(weights, 0), 0 * fingerprint
+        rooms = rooms_in(room[0], room[1], room[2], k)
+        heavy, rejected = address(weights, 0), 0 * fingerprint
         for base in range(0, count, 8):
             number = min(8, count - base)
             for lane in range(number):
                 b = base + lane
-                penalties[lane] = ridge[first + b]
+                rooms.penalties[lane] = ridge[first + b]
                 rows_x, rows_y = address(x[0], x[1] + b * x[2]), address(y[0], y[1] + b * y[2])
                 rows_w = address(w[0], w[1] + b * w[2])
                 if weights is None and b + 1 < count:
                     fetch_anchors(address(rows_x, x[2]), n, k)
                     fetch_anchors(address(rows_y, y[2]), n, m)
                 find_one(rows_x, rows_y, rows_w, n, options, columns, heavy, rooms, lane)
-            rejected += answer_some(
-                number, penalties, options, places, rooms, outputs, first + base
-            )
+            rejected += answer_some(number, options, places, rooms, outputs, first + base)
         settle_streams()
         return rejected
 

@@ -54,7 +54,7 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
         call for a closer look.
         """
         k, m = options[:2]
-        rooms, penalties = rooms_in(room[0], room[1], room[2], k), np.empty(8)
+        rooms = rooms_in(room[0], room[1], room[2], k)
         heavy, rejected = address(weights, 0), 0 * fingerprint
         x, y, w = address(rows.x, 0), address(rows.y, 0), address(rows.w, 0)
         counts, edges, pitch = rows.counts, rows.edges, len(rows.y) // each
@@ -80,7 +80,7 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
             for g in range(edges[stretch], edges[stretch + 1]):
                 for r in range(each):
                     lane = done % 8
-                    penalties[lane] = ridge[first + done]
+                    rooms.penalties[lane] = ridge[first + done]
                     rows_x, rows_w = address(x, row * k), address(w, row)
                     rows_y = address(y, r * pitch + row * m)
                     find_one(
@@ -88,10 +88,8 @@ def _fit_groups(fingerprint: int) -> Callable[..., int]:
                     )
                     done += 1
                     if lane == 7 or done == total:
-                        ridges, number = address(penalties, 0), lane + 1
-                        rejected += answer_some(
-                            number, ridges, options, places, rooms, outputs, first + done - number
-                        )
+                        base = first + done - 1 - lane
+                        rejected += answer_some(lane + 1, options, places, rooms, outputs, base)
                 row += counts[g]
         settle_streams()
         return rejected
