@@ -1,5 +1,7 @@
 """Parts of the compiled CPU engine: numbers side by side, and what is kept on disk."""
 
+import os
+import runpy
 from importlib.util import find_spec
 
 import numpy as np
@@ -66,7 +68,7 @@ def test_scales_are_powers_of_two_near_one_over_the_root():
 
 def test_what_is_kept_is_found_by_all_that_it_is_made_of(monkeypatch, tmp_path):
     found = compiling._fingerprint()
-    assert found == compiling._fingerprint() > 0
+    assert found == compiling._fingerprint() == compiling._STAMP
     for name in ("engines/jit/compiling.py", "numerics/pivots.py", "errors.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("pass")
@@ -78,8 +80,8 @@ def test_what_is_kept_is_found_by_all_that_it_is_made_of(monkeypatch, tmp_path):
         assert len(seen) == number + 3
 
 
-def half(number):
-    return lambda x: x // (2 + 0 * number)
+def half(x):
+    return x // 2
 
 
 @pytest.fixture
@@ -93,6 +95,22 @@ def test_what_is_kept_is_compiled_once(shelf):
     first, second = compiling.kept(half), compiling.kept(half)
     assert first(7) == second(7) == 3
     assert (len(first.stats.cache_misses), len(second.stats.cache_hits)) == (1, 1)
+
+
+def test_what_is_kept_is_fresh_while_the_sources_say_the_same(shelf, monkeypatch):
+    source = shelf / "third.py"
+    source.write_text("def third(x):\n    return x // 3\n")
+
+    def hits():
+        function = compiling.kept(runpy.run_path(str(source))["third"])
+        assert function(7) == 2
+        return len(function.stats.cache_hits)
+
+    assert hits() == 0
+    os.utime(source, (0, 0))
+    assert hits() == 1
+    monkeypatch.setattr(compiling, "_STAMP", "of other sources")
+    assert hits() == 0
 
 
 def test_processes_that_compile_at_once_never_take_each_others_code(shelf):

@@ -1,6 +1,5 @@
 """Batch: rows of many regressions to moments and answers, eight side by side."""
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -188,47 +187,42 @@ def answer_some(
     return int(tally(calls, number))
 
 
-def _fit_some(fingerprint: int) -> Callable[..., int]:
-    def fit_some(
-        x: tuple[Array, int, int],
-        y: tuple[Array, int, int],
-        w: tuple[Array | None, int, int],
-        n: int,
-        options: tuple[int, int, bool, bool, float],
-        columns: tuple[int, ...] | None,
-        weights: Array | None,
-        room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
-        places: NDArray[np.int64],
-        ridge: Array,
-        outputs: tuple[Array, Array, NDArray[np.int8]],
-        first: int,
-        count: int,
-    ) -> int:
-        """Answer regressions, the first of which is number `first` of the outputs.
+@kept
+def fit_some(
+    x: tuple[Array, int, int],
+    y: tuple[Array, int, int],
+    w: tuple[Array | None, int, int],
+    n: int,
+    options: tuple[int, int, bool, bool, float],
+    columns: tuple[int, ...] | None,
+    weights: Array | None,
+    room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
+    places: NDArray[np.int64],
+    ridge: Array,
+    outputs: tuple[Array, Array, NDArray[np.int8]],
+    first: int,
+    count: int,
+) -> int:
+    """Answer regressions, the first of which is number `first` of the outputs.
 
-        Rows are those of `Lines`, n of each; the options are those of `find_one`; `weights` is room
-        for those of a regression, None where no row has one or may be left out. Gives how many call
-        for a closer look.
-        """
-        k, m = options[:2]
-        rooms = rooms_in(room[0], room[1], room[2], k)
-        heavy, rejected = address(weights, 0), 0 * fingerprint
-        for base in range(0, count, 8):
-            number = min(8, count - base)
-            for lane in range(number):
-                b = base + lane
-                rooms.penalties[lane] = ridge[first + b]
-                rows_x, rows_y = address(x[0], x[1] + b * x[2]), address(y[0], y[1] + b * y[2])
-                rows_w = address(w[0], w[1] + b * w[2])
-                if weights is None and b + 1 < count:
-                    fetch_anchors(address(rows_x, x[2]), n, k)
-                    fetch_anchors(address(rows_y, y[2]), n, m)
-                find_one(rows_x, rows_y, rows_w, n, options, columns, heavy, rooms, lane)
-            rejected += answer_some(number, options, places, rooms, outputs, first + base)
-        settle_streams()
-        return rejected
-
-    return fit_some
-
-
-fit_some = kept(_fit_some)
+    Rows are those of `Lines`, n of each; the options are those of `find_one`; `weights` is room
+    for those of a regression, None where no row has one or may be left out. Gives how many call
+    for a closer look.
+    """
+    k, m = options[:2]
+    rooms = rooms_in(room[0], room[1], room[2], k)
+    heavy, rejected = address(weights, 0), 0
+    for base in range(0, count, 8):
+        number = min(8, count - base)
+        for lane in range(number):
+            b = base + lane
+            rooms.penalties[lane] = ridge[first + b]
+            rows_x, rows_y = address(x[0], x[1] + b * x[2]), address(y[0], y[1] + b * y[2])
+            rows_w = address(w[0], w[1] + b * w[2])
+            if weights is None and b + 1 < count:
+                fetch_anchors(address(rows_x, x[2]), n, k)
+                fetch_anchors(address(rows_y, y[2]), n, m)
+            find_one(rows_x, rows_y, rows_w, n, options, columns, heavy, rooms, lane)
+        rejected += answer_some(number, options, places, rooms, outputs, first + base)
+    settle_streams()
+    return rejected

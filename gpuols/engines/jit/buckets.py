@@ -12,7 +12,6 @@ Source: Balkesen, Teubner, Alonso & Özsu (2013), Main-memory hash joins on mult
 partitioning with buffers.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,92 +145,82 @@ def wait_for_stores(_: Any) -> Any:
     return types.void(), generate
 
 
-def _deal(fingerprint: int) -> Callable[..., None]:
-    def deal(
-        labels: NDArray[np.int32],
-        places: NDArray[np.int32],
-        x: Lines,
-        y: Lines,
-        w: Lines | None,
-        sizes: tuple[int, int],
-        columns: tuple[int, ...] | None,
-        at: NDArray[np.int64],
-        buffers: Array,
-        records: Array,
-    ) -> None:
-        """Deal rows to the buckets of their groups.
+@kept
+def deal(
+    labels: NDArray[np.int32],
+    places: NDArray[np.int32],
+    x: Lines,
+    y: Lines,
+    w: Lines | None,
+    sizes: tuple[int, int],
+    columns: tuple[int, ...] | None,
+    at: NDArray[np.int64],
+    buffers: Array,
+    records: Array,
+) -> None:
+    """Deal rows to the buckets of their groups.
 
-        Parameters
-        ----------
-        labels : (n,)
-            Of the rows.
-        places : (d,)
-            Of each label the number of its bucket times `OWNERS`, plus its group's number there;
-            -1 for rows that are left out.
-        x, y, w : Lines
-            The rows, weights or None.
-        sizes : tuple of int
-            Columns k of X and responses m.
-        columns : tuple or None
-            Of k numbers, whose values are not looked at, where code is made for so many columns.
-        at : (buckets,)
-            The next record of each; changed.
-        buffers : (buckets * block_size,)
-            Blocks that wait to leave.
-        records : (blocks * block_size,)
-            Where they go, on a line of cache.
-        """
-        if columns is None:
-            k, m = sizes
+    Parameters
+    ----------
+    labels : (n,)
+        Of the rows.
+    places : (d,)
+        Of each label the number of its bucket times `OWNERS`, plus its group's number there;
+        -1 for rows that are left out.
+    x, y, w : Lines
+        The rows, weights or None.
+    sizes : tuple of int
+        Columns k of X and responses m.
+    columns : tuple or None
+        Of k numbers, whose values are not looked at, where code is made for so many columns.
+    at : (buckets,)
+        The next record of each; changed.
+    buffers : (buckets * block_size,)
+        Blocks that wait to leave.
+    records : (blocks * block_size,)
+        Where they go, on a line of cache.
+    """
+    if columns is None:
+        k, m = sizes
+    else:
+        k, m = len(columns), 1
+    size = k + m + (w is not None)
+    shift, block = shift_of(size), block_size(size)
+    last = (1 << shift) - 1
+    rows_x, rows_y = address(x.memory, x.start), address(y.memory, y.start)
+    rows_w: Any = None if w is None else address(w.memory, w.start)
+    waiting, next_of = address(buffers, 0), address(at, 0)
+    for i in range(len(labels)):
+        place = np.int64(places[np.uint64(labels[np.uint64(i)])])
+        if place < 0:
+            continue
+        bucket = place // OWNERS
+        record = next_of[bucket]
+        next_of[bucket] = record + 1
+        slot, first = record & last, bucket * block
+        own = first + slot * size
+        copy(rows_x, i * x.step, columns, k, waiting, own)
+        if m == 1:
+            waiting[own + k] = rows_y[i * y.step]
         else:
-            k, m = len(columns), 1
-        size = k + m + (w is not None) + 0 * fingerprint
-        shift, block = shift_of(size), block_size(size)
-        last = (1 << shift) - 1
-        rows_x, rows_y = address(x.memory, x.start), address(y.memory, y.start)
-        rows_w: Any = None if w is None else address(w.memory, w.start)
-        waiting, next_of = address(buffers, 0), address(at, 0)
-        for i in range(len(labels)):
-            place = np.int64(places[np.uint64(labels[np.uint64(i)])])
-            if place < 0:
-                continue
-            bucket = place // OWNERS
-            record = next_of[bucket]
-            next_of[bucket] = record + 1
-            slot, first = record & last, bucket * block
-            own = first + slot * size
-            copy(rows_x, i * x.step, columns, k, waiting, own)
-            if m == 1:
-                waiting[own + k] = rows_y[i * y.step]
-            else:
-                copy(rows_y, i * y.step, None, m, waiting, own + k)
-            if w is not None:
-                waiting[own + k + m] = rows_w[i * w.step]
-            put_owner(waiting, first + (size << shift), slot, place & (OWNERS - 1))
-            if slot == last:
-                stream(waiting, first, records, (record >> shift) * block, block)
-
-    return deal
+            copy(rows_y, i * y.step, None, m, waiting, own + k)
+        if w is not None:
+            waiting[own + k + m] = rows_w[i * w.step]
+        put_owner(waiting, first + (size << shift), slot, place & (OWNERS - 1))
+        if slot == last:
+            stream(waiting, first, records, (record >> shift) * block, block)
 
 
-deal = kept(_deal)
-
-
-def _finish(fingerprint: int) -> Callable[..., None]:
-    def finish(at: NDArray[np.int64], buffers: Array, size: int, records: Array) -> None:
-        """Let go the records, of `size` numbers, that `deal` has left in buffers."""
-        shift, block = shift_of(size), block_size(size)
-        for bucket in range(0 * fingerprint, len(at)):
-            if at[bucket] & ((1 << shift) - 1):
-                first, to = bucket * block, (at[bucket] >> shift) * block
-                for e in range(block):
-                    records[to + e] = buffers[first + e]
-        wait_for_stores()
-
-    return finish
-
-
-finish = kept(_finish)
+@kept
+def finish(at: NDArray[np.int64], buffers: Array, size: int, records: Array) -> None:
+    """Let go the records, of `size` numbers, that `deal` has left in buffers."""
+    shift, block = shift_of(size), block_size(size)
+    for bucket in range(len(at)):
+        if at[bucket] & ((1 << shift) - 1):
+            first, to = bucket * block, (at[bucket] >> shift) * block
+            for e in range(block):
+                records[to + e] = buffers[first + e]
+    wait_for_stores()
 
 
 @compiled

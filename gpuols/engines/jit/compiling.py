@@ -1,8 +1,8 @@
 """Compiling: how functions are compiled, and which of them are kept on disk.
 
 Numba keeps compiled code beside its source, or in the user's cache, and takes it for stale where
-that one file has changed. What is kept here holds code of other files, too: a number made of all of
-them is part of what it is found by.
+that one file was written again. What is kept here holds code of other files, too: it is fresh as
+long as all of them say what they said, whenever they were written, as where an image is copied.
 
 Processes that compile at once write to the same index. Numba numbers its files of code by what the
 index held, so that two could give different code one name, and a third run the wrong one
@@ -36,6 +36,7 @@ class _Shelf(FunctionCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         name = self._impl.filename_base
+        self._cache_file._source_stamp = _STAMP
         self._cache_file._data_name_pattern = f"{name}.{uuid4().hex[:16]}.{{number:d}}.nbc"
 
     def load_overload(self, *of: Any) -> Any:
@@ -50,29 +51,21 @@ class _Shelf(FunctionCache):
             super().save_overload(*of)
 
 
-def _fingerprint() -> int:
+def _fingerprint() -> str:
     found = blake2b(digest_size=7)
     package = Path(__file__).parents[2]
     for pattern in _SOURCES:
         for path in sorted(package.glob(pattern)):
             found.update(path.read_bytes())
-    return int.from_bytes(found.digest(), "little")
+    return found.hexdigest()
 
 
-def kept(make: Callable[[int], Callable[..., Any]]) -> Any:
-    """Compiled function that is kept on disk, where there is a place for it.
+_STAMP = _fingerprint()
 
-    Parameters
-    ----------
-    make : callable
-        Gives the function, which uses the number it is made with.
 
-    Returns
-    -------
-    callable
-        The function, compiled when it is first called.
-    """
-    function = compiled(make(_fingerprint()))
+def kept(function: Callable[..., Any]) -> Any:
+    """Compile a function when it is first called, and keep it on disk, where there is a place."""
+    found = compiled(function)
     with suppress(RuntimeError):  # nowhere to write
-        function._cache = _Shelf(function.py_func)
-    return function
+        found._cache = _Shelf(function)
+    return found

@@ -6,7 +6,6 @@ larger table does. Integers are compared, never their hashes.
 Source: Knuth (1998), The Art of Computer Programming 3, 6.4, for Fibonacci hashing.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -91,61 +90,49 @@ def label_some(
     return count, stop
 
 
-def _label(fingerprint: int) -> Callable[..., Found]:
-    def label(values: NDArray[np.int64], labels: NDArray[np.int32]) -> Found:
-        """Number the distinct values as they come.
+@kept
+def label(values: NDArray[np.int64], labels: NDArray[np.int32]) -> Found:
+    """Number the distinct values as they come.
 
-        Parameters
-        ----------
-        values : (n,)
-            Any integers.
-        labels : (n,)
-            Where the number of each goes.
+    Parameters
+    ----------
+    values : (n,)
+        Any integers.
+    labels : (n,)
+        Where the number of each goes.
 
-        Returns
-        -------
-        distinct, first, counts : (d,)
-            The value that has each number, where it is first, and how often it is there.
-        """
-        bits, room, count, done = _BITS, room_in(_BITS), 0, 0 * fingerprint
-        distinct, first = np.empty(room, np.int64), np.empty(room, np.int64)
-        counts, table = np.zeros(room, np.int64), grown(distinct, 0, bits)
-        while done < len(values):
-            stop = min(done + _BLOCK, len(values))
-            count, reached = label_some(
-                values, done, stop, bits, table, labels, distinct, first, count
-            )
-            for i in range(done, reached):
-                counts[np.uint64(labels[np.uint64(i)])] += 1
-            if reached < stop:
-                bits += 1
-                room = room_in(bits)
-                distinct, first = longer(distinct, room), longer(first, room)
-                counts, table = longer(counts, room), grown(distinct, count, bits)
-            done = reached
-        return distinct[:count], first[:count], counts[:count]
-
-    return label
+    Returns
+    -------
+    distinct, first, counts : (d,)
+        The value that has each number, where it is first, and how often it is there.
+    """
+    bits, room, count, done = _BITS, room_in(_BITS), 0, 0
+    distinct, first = np.empty(room, np.int64), np.empty(room, np.int64)
+    counts, table = np.zeros(room, np.int64), grown(distinct, 0, bits)
+    while done < len(values):
+        stop = min(done + _BLOCK, len(values))
+        count, reached = label_some(values, done, stop, bits, table, labels, distinct, first, count)
+        for i in range(done, reached):
+            counts[np.uint64(labels[np.uint64(i)])] += 1
+        if reached < stop:
+            bits += 1
+            room = room_in(bits)
+            distinct, first = longer(distinct, room), longer(first, room)
+            counts, table = longer(counts, room), grown(distinct, count, bits)
+        done = reached
+    return distinct[:count], first[:count], counts[:count]
 
 
-label = kept(_label)
-
-
-def _order(fingerprint: int) -> Callable[..., None]:
-    def order(
-        labels: NDArray[np.int32],
-        at: NDArray[np.int64],
-        start: int,
-        out: NDArray[Any],
-    ) -> None:
-        """Write the numbers of rows, from `start` on, where their labels say next, `at` (d,)."""
-        for i in range(0 * fingerprint, len(labels)):
-            label = np.uint64(labels[i])
-            place = at[label]
-            out[place] = start + i
-            at[label] = place + 1
-
-    return order
-
-
-order = kept(_order)
+@kept
+def order(
+    labels: NDArray[np.int32],
+    at: NDArray[np.int64],
+    start: int,
+    out: NDArray[Any],
+) -> None:
+    """Write the numbers of rows, from `start` on, where their labels say next, `at` (d,)."""
+    for i in range(len(labels)):
+        label = np.uint64(labels[i])
+        place = at[label]
+        out[place] = start + i
+        at[label] = place + 1

@@ -12,7 +12,6 @@ eight begin a line of it, for else each line is read before it is written.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,59 +77,54 @@ def answer_some(
     return int(tally(calls, count))
 
 
-def _fit_masked(fingerprint: int) -> Callable[..., int]:
-    def fit_masked(
-        y: Sheet,
-        w: Sheet,
-        table: Table,
-        options: tuple[bool, bool, bool, float],
-        ridge: Array,
-        room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
-        outputs: tuple[Array, Array, NDArray[np.int8]],
-        doubtful: NDArray[np.int8],
-        first: int,
-        count: int,
-    ) -> int:
-        """Answer responses, the first of which is number `first` of the outputs.
+@kept
+def fit_masked(
+    y: Sheet,
+    w: Sheet,
+    table: Table,
+    options: tuple[bool, bool, bool, float],
+    ridge: Array,
+    room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
+    outputs: tuple[Array, Array, NDArray[np.int8]],
+    doubtful: NDArray[np.int8],
+    first: int,
+    count: int,
+) -> int:
+    """Answer responses, the first of which is number `first` of the outputs.
 
-        The options are those of `Strip`, and the tolerance. Gives how many call for a closer look;
-        those that are doubtful are to be answered otherwise.
-        """
-        weighted, drop, centered, tol = options
-        k, rejected, base = len(table.anchor), 0 * fingerprint, 0
-        rooms = rooms_in(address(room[0], 0), room[1], address(room[2], 0), k)
-        own, design = (sheet_at(y), sheet_at(w)), table_at(table)
-        cross = SIDE * (1 + design.products.total)
-        apart = cross + SIDE * design.columns.total
-        moments, answers = address(outputs[0], 0), address(outputs[1], 0)
-        status = address(outputs[2], 0)
-        entries, pitch = (len(outputs[0]), len(outputs[1]), 1), outputs[0].shape[1]
-        penalties, doubts = address(ridge, 0), address(doubtful, 0)
-        store(rooms.sums, 2, every(0.0))
-        for j in range(k):
-            store(rooms.sums, 3 + j, every(table.anchor[j]))
-        number = y.ahead or STRIP * PANEL
-        while base < count:
-            number = min(number, count - base)
-            strip = Strip(own[0], own[1], base, number, weighted, drop, centered)
-            sum_strip(strip, design, rooms)
-            for lane in range(0, number, WIDTH):
-                place, some, side = first + base + lane, min(WIDTH, number - lane), lane // WIDTH
-                at = side // SIDE * apart + side % SIDE
-                arrange(rooms, k, at, at + cross, weighted, side)
-                light = load(rooms.sums, 1) < design.heavy
-                doubt = choose(light, load(rooms.marks.doubt, side), every(1.0))
-                store(rooms.marks.doubt, side, doubt)
-                for i in range(some):
-                    doubts[place + i] = np.int8(rooms.marks.doubt[lane + i])
-                target = Target(moments, answers, status, pitch, place)
-                given = k, centered, tol, rooms, address(penalties, place), target, entries
-                rejected += answer_some(*given, some)
-            base, number = base + number, STRIP * PANEL
-        settle_streams()
-        return rejected
-
-    return fit_masked
-
-
-fit_masked = kept(_fit_masked)
+    The options are those of `Strip`, and the tolerance. Gives how many call for a closer look;
+    those that are doubtful are to be answered otherwise.
+    """
+    weighted, drop, centered, tol = options
+    k, rejected, base = len(table.anchor), 0, 0
+    rooms = rooms_in(address(room[0], 0), room[1], address(room[2], 0), k)
+    own, design = (sheet_at(y), sheet_at(w)), table_at(table)
+    cross = SIDE * (1 + design.products.total)
+    apart = cross + SIDE * design.columns.total
+    moments, answers = address(outputs[0], 0), address(outputs[1], 0)
+    status = address(outputs[2], 0)
+    entries, pitch = (len(outputs[0]), len(outputs[1]), 1), outputs[0].shape[1]
+    penalties, doubts = address(ridge, 0), address(doubtful, 0)
+    store(rooms.sums, 2, every(0.0))
+    for j in range(k):
+        store(rooms.sums, 3 + j, every(table.anchor[j]))
+    number = y.ahead or STRIP * PANEL
+    while base < count:
+        number = min(number, count - base)
+        strip = Strip(own[0], own[1], base, number, weighted, drop, centered)
+        sum_strip(strip, design, rooms)
+        for lane in range(0, number, WIDTH):
+            place, some, side = first + base + lane, min(WIDTH, number - lane), lane // WIDTH
+            at = side // SIDE * apart + side % SIDE
+            arrange(rooms, k, at, at + cross, weighted, side)
+            light = load(rooms.sums, 1) < design.heavy
+            doubt = choose(light, load(rooms.marks.doubt, side), every(1.0))
+            store(rooms.marks.doubt, side, doubt)
+            for i in range(some):
+                doubts[place + i] = np.int8(rooms.marks.doubt[lane + i])
+            target = Target(moments, answers, status, pitch, place)
+            given = k, centered, tol, rooms, address(penalties, place), target, entries
+            rejected += answer_some(*given, some)
+        base, number = base + number, STRIP * PANEL
+    settle_streams()
+    return rejected

@@ -1,6 +1,5 @@
 """Reduction: rows of many regressions to moments and answers in double-double, eight at a time."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -149,34 +148,29 @@ def put(
             out[e, which[base + slot]] = source[e, slot]
 
 
-def _reduce_some(fingerprint: int) -> Callable[..., Array]:
-    def reduce_some(rows: Rows, kind: Kind, fits: Array, rooms: Rooms, found: Found) -> Array:
-        """Moments of regressions, about the mean at once where their anchors are far from it.
+@kept
+def reduce_some(rows: Rows, kind: Kind, fits: Array, rooms: Rooms, found: Found) -> Array:
+    """Moments of regressions, about the mean at once where their anchors are far from it.
 
-        `fits` (b, m (3 + 2 k)) are those of `dealing.Table`. Gives what `survey` finds.
-        """
-        k, q = kind.k, kind.k + kind.m
-        count = len(rows.firsts) - 1
-        heavy = np.empty(rows.firsts[count] if kind.weighted else 0 * fingerprint)
-        near, high, low = found.near, found.moments[0], found.moments[1]
-        facts = look_over(rows, k, kind.m, kind.centered, kind.drop, kind.given, heavy, near)
-        first = k * (k + 1) // 2 if kind.given else 0
-        sums, ignored = np.empty((count, rooms.summing.tree.shape[1])), np.empty_like(near)
-        which, largest = np.arange(count), found.largest
-        for _ in range(2):
-            pieces = pieces_of(rows, which)
-            sum_pieces(
-                rows, heavy, pieces, kind.lanes, near, fits, k, first, rooms.summing, largest, sums
-            )
-            which, largest = settle(which, sums, facts, kind, rooms, found), ignored
-            for b in which:
-                for c in range(kind.given, q):
-                    mean = low[3 + q + c, b] + high[3 + q + c, b]
-                    near[b, c] = mean + near[b, c]
-        result: Array = facts
-        return result
-
-    return reduce_some
-
-
-reduce_some = kept(_reduce_some)
+    `fits` (b, m (3 + 2 k)) are those of `dealing.Table`. Gives what `survey` finds.
+    """
+    k, q = kind.k, kind.k + kind.m
+    count = len(rows.firsts) - 1
+    heavy = np.empty(rows.firsts[count] if kind.weighted else 0)
+    near, high, low = found.near, found.moments[0], found.moments[1]
+    facts = look_over(rows, k, kind.m, kind.centered, kind.drop, kind.given, heavy, near)
+    first = k * (k + 1) // 2 if kind.given else 0
+    sums, ignored = np.empty((count, rooms.summing.tree.shape[1])), np.empty_like(near)
+    which, largest = np.arange(count), found.largest
+    for _ in range(2):
+        pieces = pieces_of(rows, which)
+        sum_pieces(
+            rows, heavy, pieces, kind.lanes, near, fits, k, first, rooms.summing, largest, sums
+        )
+        which, largest = settle(which, sums, facts, kind, rooms, found), ignored
+        for b in which:
+            for c in range(kind.given, q):
+                mean = low[3 + q + c, b] + high[3 + q + c, b]
+                near[b, c] = mean + near[b, c]
+    result: Array = facts
+    return result

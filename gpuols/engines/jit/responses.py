@@ -4,7 +4,6 @@ What follows from the design is known beforehand: a response is a panel's sums o
 `solve.answer` with the same design in all lanes.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -216,55 +215,50 @@ def deliver(
     return rejected
 
 
-def _fit_responses(fingerprint: int) -> Callable[..., int]:
-    def fit_responses(
-        sheet: Sheet,
-        premise: Premise,
-        centered: bool,
-        tol: float,
-        room: tuple[Array, NDArray[np.int64]],
-        outputs: Outputs,
-        first: int,
-        count: int,
-    ) -> int:
-        """Answer responses, the first of which is number `first` of the outputs.
+@kept
+def fit_responses(
+    sheet: Sheet,
+    premise: Premise,
+    centered: bool,
+    tol: float,
+    room: tuple[Array, NDArray[np.int64]],
+    outputs: Outputs,
+    first: int,
+    count: int,
+) -> int:
+    """Answer responses, the first of which is number `first` of the outputs.
 
-        Moments are anchors, means less these, sums of squares about the anchors and the means, and
-        products with the columns, (4 + k, m); answers are coefficients, sums of squared residuals
-        and error bounds, (p + 2, m). Gives how many call for a closer look.
-        """
-        k, rejected = premise.vectors.shape[1], 0 * fingerprint
-        rooms = rooms_in(address(room[0], 0), room[1], k)
-        v, solving, own = rooms.sums, rooms.solving, rooms.answers
-        target = Target(own, own, own, WIDTH, 0)
-        p = k + 1 if centered else k
-        design = furnish(premise, k, v, solving)
-        anchors = premise.anchors[0], premise.anchors[1], premise.anchors[2]
-        columns, weights = columns_at(premise.columns), address(premise.weights, 0)
-        source = sheet_at(sheet)
-        for side in range(SIDE * strip_of(k)):
-            store(rooms.near, side, every(0.0))
-        entries, whole = entries_of(k), STRIP * PANEL
-        if is_straight(source, columns):
-            whole = WIDE_STRIP * PANEL
-        base, number = 0, sheet.ahead or whole
-        while base < count:
-            number = min(number, count - base)
-            if anchors[0] >= 0:
-                find_anchors(source, anchors, base, number, rooms.near)
-            sum_strip(source, columns, weights, k, base, number, rooms)
-            for lane in range(0, number, WIDTH):
-                side = lane // WIDTH
-                at = side // SIDE * SIDE * entries + side % SIDE
-                centre(rooms.stack, at, load(rooms.near, side), k, centered, v)
-                code = answer(v, k, 1, centered, 0, tol, design, solving, target)
-                store(rooms.code, 0, code)
-                place, own = first + base + lane, min(WIDTH, number - lane)
-                rejected += deliver(v, k, p, rooms, outputs, place, own)
-            base, number = base + number, whole
-        return rejected
-
-    return fit_responses
-
-
-fit_responses = kept(_fit_responses)
+    Moments are anchors, means less these, sums of squares about the anchors and the means, and
+    products with the columns, (4 + k, m); answers are coefficients, sums of squared residuals
+    and error bounds, (p + 2, m). Gives how many call for a closer look.
+    """
+    k, rejected = premise.vectors.shape[1], 0
+    rooms = rooms_in(address(room[0], 0), room[1], k)
+    v, solving, own = rooms.sums, rooms.solving, rooms.answers
+    target = Target(own, own, own, WIDTH, 0)
+    p = k + 1 if centered else k
+    design = furnish(premise, k, v, solving)
+    anchors = premise.anchors[0], premise.anchors[1], premise.anchors[2]
+    columns, weights = columns_at(premise.columns), address(premise.weights, 0)
+    source = sheet_at(sheet)
+    for side in range(SIDE * strip_of(k)):
+        store(rooms.near, side, every(0.0))
+    entries, whole = entries_of(k), STRIP * PANEL
+    if is_straight(source, columns):
+        whole = WIDE_STRIP * PANEL
+    base, number = 0, sheet.ahead or whole
+    while base < count:
+        number = min(number, count - base)
+        if anchors[0] >= 0:
+            find_anchors(source, anchors, base, number, rooms.near)
+        sum_strip(source, columns, weights, k, base, number, rooms)
+        for lane in range(0, number, WIDTH):
+            side = lane // WIDTH
+            at = side // SIDE * SIDE * entries + side % SIDE
+            centre(rooms.stack, at, load(rooms.near, side), k, centered, v)
+            code = answer(v, k, 1, centered, 0, tol, design, solving, target)
+            store(rooms.code, 0, code)
+            place, own = first + base + lane, min(WIDTH, number - lane)
+            rejected += deliver(v, k, p, rooms, outputs, place, own)
+        base, number = base + number, whole
+    return rejected

@@ -6,7 +6,6 @@ means, in about 106 bits.
 Source: Ogita, Rump & Oishi (2005), Accurate sum and dot product, for the compensated intercept.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -185,33 +184,28 @@ def deliver_moments(v: Memory, k: int, m: int, out: Memory, pitch: int, at: int)
         at += pitch
 
 
-def _solve(fingerprint: int) -> Callable[..., Mask]:
-    def solve(
-        v: Memory,
-        k: int,
-        m: int,
-        centered: bool,
-        ridge: Memory,
-        tol: float,
-        room: Room,
-        target: Target,
-    ) -> Mask:
-        """Moments and answers of eight regressions, given their sums about their anchors, changed.
+@kept
+def solve(
+    v: Memory,
+    k: int,
+    m: int,
+    centered: bool,
+    ridge: Memory,
+    tol: float,
+    room: Room,
+    target: Target,
+) -> Mask:
+    """Moments and answers of eight regressions, given their sums about their anchors, changed.
 
-        `ridge` are the eight penalties. Gives which of them call for a closer look.
-        """
-        centre(v, k, m, centered)
-        design = examine(v, k, m, centered, ridge, room)
-        calls = every(0.0 * fingerprint) > 0.0
-        for r in range(m):
-            code = answer(v, k, m, centered, r, tol, design, room, target)
-            put_codes(target.status, r * target.pitch + target.start, code)
-            calls = calls | ~(code == _OK)
-        deliver_design(k, m, centered, design, room, target)
-        deliver_moments(v, k, m, target.moments, target.pitch, target.start)
-        return calls
-
-    return solve
-
-
-solve = kept(_solve)
+    `ridge` are the eight penalties. Gives which of them call for a closer look.
+    """
+    centre(v, k, m, centered)
+    design = examine(v, k, m, centered, ridge, room)
+    calls = every(0.0) > 0.0
+    for r in range(m):
+        code = answer(v, k, m, centered, r, tol, design, room, target)
+        put_codes(target.status, r * target.pitch + target.start, code)
+        calls = calls | ~(code == _OK)
+    deliver_design(k, m, centered, design, room, target)
+    deliver_moments(v, k, m, target.moments, target.pitch, target.start)
+    return calls
