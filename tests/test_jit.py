@@ -240,3 +240,11 @@ def test_wide_designs_are_left_to_blas():
         assert disagreements(found, expected) == []
     own, helped = "cpu:numba", "cpu:numba+cpu:numpy"
     assert list(names.values()) == [own, helped, own, helped]
+
+
+@needs_numba
+def test_a_penalty_too_small_for_the_columns_units_is_one():
+    X, y = 1e142 * normal(3, 4, 4), normal(3, 4, seed=1)
+    found, expected = fit_both(X, y, ridge=1e-300, solver="cholesky")
+    assert (found.status == Status.UNTRUSTED).all()
+    assert disagreements(found, expected) == []

@@ -79,6 +79,14 @@ for verb in (lambda: gpuols.fit(X, y, device="cpu:numba"), lambda: gpuols.precom
     assert len(errors) == 2
 
 
+@needs_numba
+def test_where_numba_is_to_compile_nothing_numpy_is_meant_and_the_reason_told(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    fits, told = run(FIT + 'print(gpuols.info().engines["cpu:numba"])')
+    assert fits == "cpu:numpy cpu:numpy cpu:numpy"
+    assert told == "NUMBA_DISABLE_JIT is set: unset it before Python starts"
+
+
 # Compiled ahead
 
 

@@ -140,6 +140,17 @@ def test_a_disk_that_fails_is_no_error(shelf, trouble):
     assert compiling.kept(half)(7) == 3
 
 
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("length", [0, 90])
+def test_what_is_kept_by_halves_is_compiled_again(shelf, kind, length):
+    assert compiling.kept(half)(7) == 3
+    (cut,) = shelf.rglob(f"*.{kind}")
+    cut.write_bytes(cut.read_bytes()[:length])
+    second, third = compiling.kept(half), compiling.kept(half)
+    assert second(7) == third(7) == 3
+    assert (len(second.stats.cache_misses), len(third.stats.cache_hits)) == (1, 1)
+
+
 def test_without_a_place_to_keep_it_a_function_is_compiled_for_this_process(monkeypatch):
     def refuse(function):
         raise RuntimeError("cannot cache function: no locator available")

@@ -163,6 +163,10 @@ def _compiled(_: int = 0) -> Engine:
 def _why_not_compiled() -> str:
     """Why the compiled CPU engine can't be had; it is imported when somebody first asks."""
     try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return "NUMBA_DISABLE_JIT is set: unset it before Python starts"
         _compiled()
     except Exception as error:  # there is no telling what one raises that does not fit its NumPy
         if isinstance(error, ModuleNotFoundError) and error.name == "numba":

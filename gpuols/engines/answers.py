@@ -89,7 +89,7 @@ def answer(lanes: Moments, k: int, design: Design, looks: Looks = (), *, shared:
     Answers
         Coefficients and sums of squares.
     """
-    rows, penalised = lanes.nobs - int(lanes.centered), (design.penalty > 0).any(axis=0)
+    rows, penalised = lanes.nobs - int(lanes.centered), design.penalised
     df = rows - design.slopes + design.freed
     df = np.where(penalised & (rows > 0) & (df <= 0), np.nan, df)
     if lanes.precise and design.precise is not None:
@@ -166,7 +166,7 @@ def _reach_precisely(
     if precise.inner is not None:
         turned = dd.multiply(half, dd.matmul(precise.inner, half))
         shrunk = 1.0 / lanes.sumw + dd.total(turned)[0]
-        variance = np.where((design.penalty > 0).any(axis=0), shrunk, reach)
+        variance = np.where(design.penalised, shrunk, reach)
     return half[0], reach, variance
 
 
@@ -189,7 +189,7 @@ def _intercept_of(
 def _answer_precise(
     lanes: Moments, k: int, design: Design, precise: Precise, df: Array, looks: Looks
 ) -> Answers:
-    free, penalised = int(lanes.centered), (design.penalty > 0).any(axis=0)
+    free, penalised = int(lanes.centered), design.penalised
     assert lanes.low is not None
     if not looks:
         z, b = slopes_of(lanes, design, precise)

@@ -75,8 +75,10 @@ class Design:
     ----------
     scale : (k, b)
         Powers of two that bring the diagonal of A near one.
+    penalised : (b,)
+        Where there are columns and λ > 0.
     penalty : (k, b)
-        λ in scaled units.
+        λ in scaled units, where it may be too small for a double.
     kept : (k, b)
         Columns that are in; without double-double all of them.
     lower, inverse : (k, k, b)
@@ -98,6 +100,7 @@ class Design:
     """
 
     scale: Array
+    penalised: NDArray[np.bool_]
     penalty: Array
     kept: NDArray[np.bool_]
     lower: Array
@@ -180,6 +183,7 @@ def _factor(sxx: Array, raw: Array, ridge: Array) -> Design:
         variance = quadratic(inner, inverse)
     return Design(
         scale=scale,
+        penalised=(ridge > 0) & (len(scale) > 0),
         penalty=ridge * scale**2,
         kept=np.ones(scale.shape, bool),
         lower=lower,
@@ -226,6 +230,7 @@ def _factor_precise(moments: Moments, k: int, ridge: Array, shortest: bool) -> D
     failed = penalised & (steep | ~kept).any(axis=0)
     return Design(
         scale=scale,
+        penalised=penalised & (len(scale) > 0),
         penalty=penalty,
         kept=kept | failed,
         lower=np.where(failed, np.nan, lower[0]),

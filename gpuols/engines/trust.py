@@ -36,7 +36,7 @@ def error_bound(lanes: Moments, k: int, design: Design, found: Answers) -> Array
     of_se = error_of_variances(lanes, k, design, found) + np.where(
         exact, 0.0, (unseen + 2.0 * root) / found.ssr
     )
-    nothing = exact & (noise.size == 0) & (design.penalty == 0).all(axis=0)
+    nothing = exact & (noise.size == 0) & ~design.penalised
     estimate = np.maximum(estimate, np.where(nothing, 0.0, 0.5 * of_se))
     if design.shortest is not None:
         estimate = np.maximum(estimate, error_of_choice(lanes, k, design, design.shortest, found))
@@ -76,5 +76,5 @@ def in_range(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
 def has_rank(lanes: Moments, k: int, design: Design) -> NDArray[np.bool_]:
     """Whether no pivot is near what counts as zero; (b,)."""
     pivots = 1.0 / (design.spread * design.scale**2)
-    distinct = (pivots > NEAR * lowest_pivots(lanes, k)) | (design.penalty > 0)
+    distinct = (pivots > NEAR * lowest_pivots(lanes, k)) | design.penalised
     return np.asarray(distinct.all(axis=0))

@@ -40,10 +40,15 @@ class _Shelf(FunctionCache):
         self._cache_file._data_name_pattern = f"{name}.{uuid4().hex[:16]}.{{number:d}}.nbc"
 
     def load_overload(self, *of: Any) -> Any:
-        """Code that was kept, or None."""
-        with suppress(OSError):
+        """Code that was kept, or None; where files are cut short, all is compiled once more."""
+        try:
             return super().load_overload(*of)
-        return None
+        except OSError:
+            return None
+        except Exception:  # there is no telling what reading half a file raises
+            with suppress(OSError):
+                self.flush()
+            return None
 
     def save_overload(self, *of: Any) -> None:
         """Keep code."""
