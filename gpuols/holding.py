@@ -192,4 +192,6 @@ class Holding:
 
 def _only(array: Any, axis: int) -> Any:
     """What an array holds of its only response, which `axis` counts from the end; a view."""
+    if not array.shape[axis]:
+        return array.take(0, axis=axis)  # of no regressions
     return array[(..., 0, *[slice(None)] * (-1 - axis))]
