@@ -4,7 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from gpuols.engines.threads import spread
 from gpuols.errors import InputError
+from gpuols.selection import ranges
+
+_TOGETHER = 2**20  # weights that a thread looks at, at a time
 
 
 def check_axes(x: Any, y: Any) -> None:
@@ -59,10 +63,26 @@ def check_weights(w: Any, n: int) -> None:
 
 def _lowest(w: Any) -> float:
     """The lowest weight, or zero; NaN is no weight."""
-    if isinstance(w, np.ndarray):
-        lowest = w.min(initial=0)  # NaN where one is: looking past them takes three times as long
-        return float(lowest if lowest == lowest else np.fmin.reduce(w, axis=None, initial=0))
-    return float(np.where(w < 0, w, 0.0).min()) if w.size else 0.0
+    if not isinstance(w, np.ndarray):
+        return float(np.where(w < 0, w, 0.0).min()) if w.size else 0.0
+    if w.size <= _TOGETHER:
+        return _lowest_of(w)
+    w = w[tuple(slice(None) if step else slice(1) for step in w.strides)]  # nothing twice
+    lines, found = np.moveaxis(w, int(np.abs(w.strides).argmax()), 0), []
+
+    def look(part: slice, _: object) -> int:
+        found.append(_lowest_of(lines[part]))
+        return 0
+
+    spread(ranges(len(lines), max(1, _TOGETHER * len(lines) // w.size)), look)
+    return min(found)
+
+
+def _lowest_of(w: Any) -> float:
+    lowest = w.min(initial=0)
+    if lowest != lowest:  # one is NaN; to look past it from the start takes three times as long
+        lowest = np.fmin.reduce(w, axis=None, initial=0)
+    return float(lowest)
 
 
 def lead_of(x: Any, y: Any, w: Any, single: bool) -> tuple[int, ...]:

@@ -400,6 +400,30 @@ def test_missing_values_are_found_in_millions_of_rows(first):
         fit(x, np.zeros((3, 2**20), bool), missing="raise")
 
 
+LAID_OUT = {
+    "side by side": lambda w: w,
+    "the other way round": lambda w: np.asfortranarray(w),
+    "every other one": lambda w: np.repeat(w, 2, axis=1)[:, ::2],
+    "backwards": lambda w: np.flip(np.flip(w).copy()),
+}
+
+
+@pytest.mark.parametrize("hidden", [(0, 0), (899, 1_499), (450, 700)])
+@pytest.mark.parametrize("layout", LAID_OUT)
+def test_a_negative_weight_is_found_among_a_million(layout, hidden):
+    weights = np.ones((900, 1_500))
+    weights[3, 3], weights[hidden] = np.nan, -0.25
+    with pytest.raises(InputError, match=r"weights: .* the lowest -0\.25,"):
+        fit(ones(1_500, 2), ones(1_500), weights=LAID_OUT[layout](weights))
+
+
+def test_a_negative_weight_is_found_among_those_that_are_the_same_for_all():
+    weights = np.ones(1_500)
+    weights[700] = -0.25
+    with pytest.raises(InputError, match=r"weights: .* the lowest -0\.25,"):
+        fit(ones(1_500, 2), ones(1_500), weights=np.broadcast_to(weights, (900, 1_500)))
+
+
 @pytest.mark.parametrize("kind", ["b1", "i4", "f8"])
 def test_missing_raise_lets_whole_numbers_through(kind):
     x = np.array([[1, 0], [0, 1], [1, 1]], kind)
