@@ -65,16 +65,19 @@ class Design(NamedTuple):
 
     Attributes
     ----------
+    penalised : bool
+        Whether any of the eight has a penalty.
     penalty, gamma, leverage, df : Lanes
         λ; γ; V²; residual degrees of freedom.
     of_variances : Lanes
         Bound on the relative error of the variances.
-    reach, level : Lanes
-        1/W + ‖L⁻¹ D x̄‖², and the intercept's variance over the residual variance.
+    reach, level, deviation : Lanes
+        Root of 1/W + ‖L⁻¹ D x̄‖²; the intercept's variance over the residual variance, and its root.
     solved, sound, fine, distinct : Mask
         Whether there is a factor; numbers are finite, and in range; no pivot is near zero.
     """
 
+    penalised: bool
     penalty: Lanes
     gamma: Lanes
     leverage: Lanes
@@ -82,6 +85,7 @@ class Design(NamedTuple):
     of_variances: Lanes
     reach: Lanes
     level: Lanes
+    deviation: Lanes
     solved: Mask
     sound: Mask
     fine: Mask
@@ -137,7 +141,7 @@ def examine(v: Memory, k: int, m: int, centered: bool, ridge: Memory, room: Room
     counted = rows - free
     df = counted - float(k) + freed
     df = choose(penalised & (counted > 0.0) & (df <= 0.0), every(np.nan), df)
-    reach = level = every(0.0)
+    reach = level = deviation = every(0.0)
     if centered:
         for j in range(k):
             store(room.half, j, (load(v, 3 + j) + load(v, 3 + q + j)) * load(scale, j))
@@ -146,13 +150,28 @@ def examine(v: Memory, k: int, m: int, centered: bool, ridge: Memory, room: Room
         for j in range(k):
             reach = reach + load(room.half, j) * load(room.half, j)
         level = reach
+        reach = deviation = root(reach)
         if any_penalty:
             finish(room.lower, k, room.half)
             shrunk = 1.0 / weight + quadratic(v, first, k, scale, room.half)
-            level = choose(penalised, shrunk, reach)
-            inflation = choose(penalised, larger(inflation, quotient(reach, level)), inflation)
-    known = choose(df > 0.0, df, every(np.nan))
-    of_variances = gamma * leverage * (inflation + freed / known)
+            ratio = larger(inflation, quotient(level, shrunk))
+            inflation = choose(penalised, ratio, inflation)
+            level = choose(penalised, shrunk, level)
+            deviation = root(level)
+    if any_penalty:
+        inflation = inflation + freed / choose(df > 0.0, df, every(np.nan))
     return Design(
-        penalty, gamma, leverage, df, of_variances, reach, level, solved, sound, fine, distinct
+        any_penalty,
+        penalty,
+        gamma,
+        leverage,
+        df,
+        gamma * leverage * inflation,
+        reach,
+        level,
+        deviation,
+        solved,
+        sound,
+        fine,
+        distinct,
     )

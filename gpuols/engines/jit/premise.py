@@ -66,13 +66,15 @@ def furnish(premise: Premise, k: int, v: Memory, room: Room) -> Design:
         store(room.lower, packed(j, j), 1.0 / load(room.lower, packed(j, j)))
     of, facts = premise.numbers, premise.facts
     return Design(
+        of[1] != 0.0,
         every(of[1]),
         every(of[2]),
         every(of[3]),
         every(of[4]),
         every(of[5]),
-        every(of[6]),
+        root(every(of[6])),
         every(of[7]),
+        root(every(of[7])),
         every(facts[0]) > 0.0,
         every(facts[1]) > 0.0,
         every(facts[2]) > 0.0,

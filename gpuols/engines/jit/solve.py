@@ -112,7 +112,8 @@ def answer(
     for j in range(k):
         own, by = load(b, j), load(scale, j)
         explained = explained + own * (load(v, products + j) * by)
-        shrunk = shrunk + design.penalty * (by * by) * own * own
+        if design.penalised:
+            shrunk = shrunk + design.penalty * (by * by) * own * own
         squares = squares + load(v, 3 + 2 * q + j) * (by * by) * own * own
     ssr = load(v, products + k) - explained - shrunk
     ssr = choose((ssr < 0.0) | (design.df == 0.0), every(0.0), ssr)
@@ -125,10 +126,12 @@ def answer(
         error = larger(error, relative(load(room.reach, j) * noise, load(b, j), se))
     if centered:
         level = intercept_of(v, k, q, r, scale, b)
-        own = root(design.reach) * (noise + design.gamma * root(raw))
-        error = larger(error, relative(own, level, root(design.level) * deviation))
-    of_ssr = (design.gamma * squares + 2.0 * noise * root(shrunk)) / ssr
-    error = larger(error, 0.5 * (design.of_variances + of_ssr)) + (8.0 + 0.5 * k) * UNIT
+        own = design.reach * (noise + design.gamma * root(raw))
+        error = larger(error, relative(own, level, design.deviation * deviation))
+    of_ssr = design.gamma * squares
+    if design.penalised:
+        of_ssr = of_ssr + 2.0 * noise * root(shrunk)
+    error = larger(error, 0.5 * (design.of_variances + of_ssr / ssr)) + (8.0 + 0.5 * k) * UNIT
     error = choose(design.fine & in_range(raw), error, every(np.inf))
 
     finite, few = design.sound & is_finite(mean) & (raw == raw), design.df <= 0.0
