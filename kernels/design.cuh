@@ -170,7 +170,8 @@ __device__ __forceinline__ void examine(const Moments& v, const Layout& at, cons
     design.inflation = team.max(inflation);
     const double rows = v[ROWS] - centered;
     design.df = rows - k + design.freed;
-    if (design.penalised && rows > 0.0 && design.df <= 0.0) design.df = unknown();
+    if (design.penalised && rows <= 0.0) design.df = v[ROWS] - 1.0;
+    else if (design.penalised && design.df <= 0.0) design.df = unknown();
 }
 
 #endif  // GPUOLS_DESIGN_CUH

@@ -91,7 +91,9 @@ def answer(lanes: Moments, k: int, design: Design, looks: Looks = (), *, shared:
     """
     rows, penalised = lanes.nobs - int(lanes.centered), design.penalised
     df = rows - design.slopes + design.freed
-    df = np.where(penalised & (rows > 0) & (df <= 0), np.nan, df)
+    df = np.where(penalised & (df <= 0), np.nan, df)
+    # Where no row is left, a penalty frees them all: to the last digit, and whatever its size.
+    df = np.where(penalised & (rows <= 0), lanes.nobs - 1, df)
     if lanes.precise and design.precise is not None:
         return _answer_precise(lanes, k, design, design.precise, df, looks)
     c = lanes.sxy * (design.scale * design.kept)[:, None]

@@ -140,7 +140,8 @@ def examine(v: Memory, k: int, m: int, centered: bool, ridge: Memory, room: Room
         distinct = distinct & (penalised | (NEAR * lowest * (spread * square) < 1.0))
     counted = rows - free
     df = counted - float(k) + freed
-    df = choose(penalised & (counted > 0.0) & (df <= 0.0), every(np.nan), df)
+    df = choose(penalised & (df <= 0.0), every(np.nan), df)
+    df = choose(penalised & ~(counted > 0.0), rows - 1.0, df)
     reach = level = deviation = every(0.0)
     if centered:
         for j in range(k):
