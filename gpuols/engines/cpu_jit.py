@@ -107,8 +107,8 @@ def fit_batch(
     outputs, places, calls = outputs_for(shape, count), places_of(k, m), [0]
     given = n, (k, m, centered, drop, tol), columns_of(k, m)
 
-    def work(span: slice, _: Workspace) -> int:
-        room, own = room_for(shape), np.empty(n) if shape.weighted else None
+    def work(span: slice, space: Workspace) -> int:
+        room, own = room_for(shape, space), np.empty(n) if shape.weighted else None
         for part in _parts(span, tables):
             lines = [tuple(table.lines(part)) if table else _NOTHING for table in tables]
             found = places, ridge, tuple(outputs), part.start, part.stop - part.start
