@@ -162,6 +162,19 @@ def test_columns_that_fill_up_a_table_are_zero():
 
 
 @needs_numba
+def test_a_design_is_known_though_its_response_is_not_finite():
+    X, y = normal(400, 40, 3), normal(400, 40, seed=1)
+    y[:, 5] = np.nan
+    for result in fit_both(X, y, add_intercept=True):
+        assert (result.rank == 4).all()
+        assert (result.df_resid == 36).all()
+    apart = 10.0 ** np.random.default_rng(2).uniform(-9.0, -7.0, (400, 1))
+    X[..., 2] = X[..., 1] + apart * X[..., 2]
+    found, expected = fit_both(X, y, add_intercept=True)
+    assert disagreements(found, expected) == []
+
+
+@needs_numba
 def test_the_result_says_who_was_at_work():
     X, y = normal(12, 50, 3), normal(12, 50, seed=1)
     keys = np.repeat(np.arange(12), 50)
