@@ -1,7 +1,8 @@
 """Whether two engines say the same: statuses exactly, numbers to their error bounds.
 
 Whether a nearly singular matrix has a factor in double is up to rounding: where a regression is
-UNTRUSTED and its bound leaves no digits, only the status is compared.
+UNTRUSTED and its bound leaves no digits, only the status is compared. No bound says so where it is
+NONFINITE: its rank and its degrees of freedom are compared unless one result alone knows them.
 """
 
 from collections.abc import Iterator
@@ -40,6 +41,11 @@ def _complaints(found: gpuols.Result, expected: gpuols.Result) -> Iterator[str]:
         for name in (*OF_COEFFICIENTS, *OF_RESIDUALS, *OF_ROWS, "rank"):
             where = hopeless[..., None, :] if name in OF_COEFFICIENTS else hopeless
             numbers[name] = np.where(where, 0, numbers[name])
+    unknown = (mine["rank"] < 0) != (theirs["rank"] < 0)
+    unknown &= mine["status"] == Status.NONFINITE
+    for numbers in (mine, theirs):
+        for name in ("rank", "df_resid"):
+            numbers[name] = np.where(unknown, 0, numbers[name])
     bounds = mine["error_bound"] + theirs["error_bound"]
     yield from _apart("rank", mine, theirs, 0.0)
     for name in OF_COEFFICIENTS:

@@ -9,6 +9,8 @@ from problems import CASES
 
 import gpuols
 from gpuols import Status
+from gpuols.engines import workspace
+from gpuols.engines.launches import Shape
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
 NUMBERS = ("params", "bse", "ssr", "error_bound", "df_resid", "status", "rank")
@@ -131,6 +133,45 @@ def test_bits_are_a_regressions_own(n, k):
         assert_same_bits(alone, whole[some])
     assert (beside.status[[3, 20]] == Status.NONFINITE).all()
     assert beside.status[21] == Status.RANK_DEFICIENT
+
+
+@needs_numba
+@pytest.mark.parametrize(("n", "k"), [(60, 3), (300, 20), (5000, 2)])
+def test_whatever_memory_held_changes_no_bit(monkeypatch, n, k):
+    X, y = normal(11, n, k), normal(11, n, seed=1)
+    expected = gpuols.fit(X, y, add_intercept=True, device="cpu:numba")
+    aligned = workspace.aligned
+
+    def spoilt(shape):
+        memory = aligned(shape)
+        memory[...] = np.nan
+        return memory
+
+    monkeypatch.setattr(workspace, "aligned", spoilt)
+    assert_same_bits(gpuols.fit(X, y, add_intercept=True, device="cpu:numba"), expected)
+
+
+@needs_numba
+def test_columns_that_fill_up_a_table_are_zero():
+    from gpuols.engines.jit import batch
+
+    shape, space = Shape(60, 20, 1, "double", True, False, False), workspace.Workspace()
+    space.array("room", (2**18,))[:] = 5e-324
+    memory, starts, _ = batch.room_for(shape, space)
+    assert not memory[starts[4] : starts[5]].any()
+
+
+@needs_numba
+def test_a_design_is_known_though_its_response_is_not_finite():
+    X, y = normal(400, 40, 3), normal(400, 40, seed=1)
+    y[:, 5] = np.nan
+    for result in fit_both(X, y, add_intercept=True):
+        assert (result.rank == 4).all()
+        assert (result.df_resid == 36).all()
+    apart = 10.0 ** np.random.default_rng(2).uniform(-9.0, -7.0, (400, 1))
+    X[..., 2] = X[..., 1] + apart * X[..., 2]
+    found, expected = fit_both(X, y, add_intercept=True)
+    assert disagreements(found, expected) == []
 
 
 @needs_numba

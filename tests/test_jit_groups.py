@@ -1,5 +1,6 @@
 """Groups by compiled code: the answers of the NumPy engine, the bits of `fit` on a group's rows."""
 
+import time
 from importlib.util import find_spec
 
 import numpy as np
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba"
 
 if find_spec("numba") is not None:
     from gpuols.engines import labels, stretches
+    from gpuols.engines.jit import hashing
 
 NUMBERS = ("params", "bse", "ssr", "error_bound", "df_resid", "nobs", "status", "rank")
 SIZES = [7, 1, 30, 7, 300, 2, 5, 3, 7, 64, 4, 5000, 12, 2049, 8]
@@ -183,6 +185,24 @@ def test_more_keys_than_a_small_table_holds():
     found, expected = (group_by_keys(keys, len(keys), compiled=how) for how in (True, False))
     np.testing.assert_array_equal(found.keys, expected.keys)
     np.testing.assert_array_equal(found.order, expected.order)
+
+
+def test_keys_made_to_collide_take_no_longer_than_others():
+    def seconds(keys):
+        start = time.thread_time()
+        _, distinct, first, counts = labels._label(keys)
+        taken = time.thread_time() - start
+        np.testing.assert_array_equal(distinct, keys)
+        np.testing.assert_array_equal(first, np.arange(len(keys)))
+        assert (counts == 1).all()
+        return taken
+
+    # Numbers whose products with the multiplier are 0, 1, 2 ...: all in the first slot at first.
+    words = np.arange(60_000, dtype=np.uint64) * np.uint64(pow(int(hashing._GOLDEN), -1, 2**64))
+    made = (words ^ words >> np.uint64(32)).view(np.int64)
+    others = np.random.default_rng(0).permutation(60_000) * 2**40
+    seconds(others)  # compiles
+    assert min(seconds(made) for _ in range(3)) < 40.0 * min(seconds(others) for _ in range(3))
 
 
 @pytest.mark.parametrize("kind", KEYS)

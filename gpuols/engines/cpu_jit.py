@@ -34,7 +34,7 @@ from gpuols.engines.precise_jit import sum_groups as reduce_groups
 from gpuols.engines.precise_jit import sum_shared as reduce_shared
 from gpuols.engines.shared_jit import fit_shared
 from gpuols.engines.solution import Solution
-from gpuols.engines.tables import Table, flattened, memory_of
+from gpuols.engines.tables import COPIED, flattened, lines_of, memory_of
 from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
@@ -67,8 +67,6 @@ NAME = "cpu:numba"
 WIDEST = 128
 
 _NOTHING = (None, 0, 0)
-_DOUBLE = np.dtype(np.float64)
-_COPIED = 2**21  # numbers of a task whose rows must be copied first
 
 
 def fit_batch(
@@ -107,8 +105,8 @@ def fit_batch(
     outputs, places, calls = outputs_for(shape, count), places_of(k, m), [0]
     given = n, (k, m, centered, drop, tol), columns_of(k, m)
 
-    def work(span: slice, _: Workspace) -> int:
-        room, own = room_for(shape), np.empty(n) if shape.weighted else None
+    def work(span: slice, space: Workspace) -> int:
+        room, own = room_for(shape, space), np.empty(n) if shape.weighted else None
         for part in _parts(span, tables):
             lines = [tuple(table.lines(part)) if table else _NOTHING for table in tables]
             found = places, ridge, tuple(outputs), part.start, part.stop - part.start
@@ -129,27 +127,15 @@ class _Rows:
     def __init__(self, table: NDArray[Any], lead: tuple[int, ...], inner: int) -> None:
         self.size = math.prod(table.shape[table.ndim - inner :])
         self.table = flattened(table, lead, inner)
-        self.there = _there(self.table, self.size)
+        self.there = lines_of(self.table)
 
     def lines(self, span: slice) -> Lines:
         """Those of a range of regressions, where they are if they lie side by side as doubles."""
         if self.there is not None:
-            memory, _, step = self.there
+            memory, step = self.there
             return Lines(memory, span.start * step, step)
         copied = np.array(self.table[span, :], np.float64, order="C")
         return Lines(memory_of(copied), 0, self.size)
-
-
-def _there(table: Table, size: int) -> Lines | None:
-    """Rows where they are; None if they do not lie side by side as doubles, evenly apart."""
-    if not isinstance(table, np.ndarray) or table.dtype != _DOUBLE or not table.size:
-        return None
-    flags, step = table.flags, table.strides[0] // 8
-    if flags.c_contiguous:
-        step = size
-    elif step < 0 or not table[0].flags.c_contiguous:
-        return None
-    return Lines(memory_of(table), 0, step) if flags.aligned else None
 
 
 def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:
@@ -163,5 +149,5 @@ def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:
 def _parts(span: slice, tables: list[_Rows | None]) -> list[slice]:
     """Ranges of regressions to answer together; short ones where rows are to be copied."""
     copied = sum(table.size for table in tables if table is not None and table.there is None)
-    step = max(8, _COPIED // copied // 8 * 8) if copied else max(1, span.stop - span.start)
+    step = max(8, COPIED // copied // 8 * 8) if copied else max(1, span.stop - span.start)
     return [slice(i, min(i + step, span.stop)) for i in range(span.start, span.stop, step)]

@@ -57,7 +57,7 @@ def fit_groups(
     def work(part: slice, space: Workspace) -> int:
         rows, buckets = source.rows(part, space)
         own = np.empty(largest) if shape.weighted else None
-        given = each, options, known, own, room_for(shape), places, penalties, outputs
+        given = each, options, known, own, room_for(shape, space), places, penalties, outputs
         calls.append(fit_some(rows, buckets, *given, each * part.start))
         return int(each * (part.stop - part.start))
 

@@ -6,6 +6,7 @@ alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import randbits
 from typing import Any, Self
 
 import numpy as np
@@ -140,4 +141,5 @@ def _ascend(keys: NDArray[Any]) -> bool:
 def _label(values: NDArray[Any]) -> tuple[NDArray[np.int32], Numbers, Numbers, Numbers]:
     """Labels of 64-bit integers, and what `hashing.label` says of them."""
     labels = np.empty(len(values), np.int32)  # NumPy's memory is in large pages, Numba's is not
-    return labels, *hashing.label(frozen(np.ascontiguousarray(values).view(np.int64)), labels)
+    words = frozen(np.ascontiguousarray(values).view(np.int64))
+    return labels, *hashing.label(words, labels, np.uint64(randbits(64) | 1))

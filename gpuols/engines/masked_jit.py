@@ -20,13 +20,13 @@ from gpuols.engines.outputs import moments_from, solution_from
 from gpuols.engines.products import Products
 from gpuols.engines.sheets import Sheets, nowhere, parts
 from gpuols.engines.solution import Solution
+from gpuols.engines.tables import COPIED
 from gpuols.engines.threads import spread
 from gpuols.engines.workspace import Workspace
 from gpuols.moments import Moments
 from gpuols.selection import ranges
 
 _TABLE = 2**22  # numbers of a table of products
-_COPIED = 2**21  # numbers copied together
 
 
 def suits(shape: Shape) -> bool:
@@ -83,7 +83,7 @@ def fit_masked(
     solution = solution_from(outputs.answers[:, own], outputs.status[:, own], precise, shape)
     again = np.flatnonzero(doubtful[own])
     settings = {"centered": shape.centered, "drop": shape.drop, "tol": tol}
-    for part in ranges(len(again), max(1, _COPIED // max(shape.n, 1))):
+    for part in ranges(len(again), max(1, COPIED // max(shape.n, 1))):
         some = again[part]
         rows, heavy = responses.table[some, :][..., None], inverse and inverse.table[some, :]
         design = x.reshape(1, shape.n, shape.k)

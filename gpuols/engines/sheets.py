@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.panels import Sheet
-from gpuols.engines.tables import Table, flattened, frozen, memory_of
+from gpuols.engines.tables import COPIED, Table, are_doubles, flattened, frozen, memory_of
 from gpuols.selection import ranges
 
-_COPIED = 2**21  # numbers copied together
 _LINE = 8  # numbers of a line of the cache
 
 
@@ -30,7 +29,7 @@ class Sheets:
         self.table = flattened(array, lead, 1)
         self.there = _there(self.table)
         self.ahead = self.there.ahead if self.there else 0
-        self.step = None if self.there else max(1, _COPIED // max(rows, 1))
+        self.step = None if self.there else max(1, COPIED // max(rows, 1))
 
     def at(self, span: slice) -> Sheet:
         """Those of a range of regressions, where they are if they are neighbours as doubles."""
@@ -58,15 +57,10 @@ def parts(span: slice, sheets: Sequence[Sheets | None]) -> Iterator[slice]:
 
 def _there(full: Table) -> Sheet | None:
     """Numbers (B, n) where they are; None if they are not neighbours along an axis, as doubles."""
-    if not isinstance(full, np.ndarray) or full.dtype != np.float64:
-        return None
-    if not full.flags.aligned or not full.size:
-        return None
-    steps = full.strides
-    if min(steps) < 0 or any(step % 8 for step in steps):
+    if not are_doubles(full):
         return None
     across, down = (
-        1 if size == 1 else step // 8 for size, step in zip(full.shape, steps, strict=True)
+        1 if size == 1 else step // 8 for size, step in zip(full.shape, full.strides, strict=True)
     )
     if 1 not in (across, down):
         return None

@@ -24,7 +24,7 @@ from gpuols.engines.jit.buckets import (
 )
 from gpuols.engines.jit.groups import Stretches
 from gpuols.engines.labels import Labels
-from gpuols.engines.tables import LongTable, frozen, memory_of
+from gpuols.engines.tables import LongTable, frozen, lines_of, memory_of
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
 from gpuols.options import threads
@@ -181,7 +181,8 @@ class _Columns:
         self.there = table is not None
         self._table = table[:, None] if self.there and table.ndim == 1 else table
         self.width = self._table.shape[1] if self.there else 0
-        self.lines = _lines(self._table) if self.there else None
+        found = lines_of(self._table)
+        self.lines = None if found is None else Lines(found[0], 0, found[1])
 
     def some(self, rows: slice) -> Lines | None:
         """A range of the rows; a copy where they do not lie so."""
@@ -201,16 +202,6 @@ class _Columns:
 
     def _copy(self, rows: slice) -> Array:
         return memory_of(np.array(self._table[rows], np.float64, order="C"))
-
-
-def _lines(table: Any) -> Lines | None:
-    """Rows of a table where they are; None if they do not lie there as doubles."""
-    if not isinstance(table, np.ndarray) or table.dtype != np.float64 or not table.flags.aligned:
-        return None
-    (_, width), (step, own) = table.shape, table.strides
-    if step < 0 or step % 8 or (width > 1 and own != 8) or not table.size:
-        return None
-    return Lines(memory_of(table), 0, step // 8)
 
 
 def _cut(

@@ -1,7 +1,7 @@
 """Tables: batches of rows that are read, and where need be copied, piece by piece."""
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ class Table(Protocol):
 
 
 LongTable = NDArray[Any] | Columnar
+
+COPIED = 2**21  # numbers that are copied together
+
+_DOUBLE = np.dtype(np.float64)
 
 
 def flattened(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
@@ -50,6 +54,23 @@ def memory_of(array: NDArray[Any]) -> NDArray[Any]:
     length = 1 + sum((size - 1) * abs(step) for size, step in sides) // array.itemsize
     steps = (array.itemsize,)
     return np.lib.stride_tricks.as_strided(lowest, (length,), steps, writeable=False)
+
+
+def are_doubles(table: Any) -> TypeGuard[NDArray[np.float64]]:
+    """Whether a table is an array of doubles, at least one, that lie nowhere backwards."""
+    if not isinstance(table, np.ndarray) or table.dtype != _DOUBLE:
+        return False
+    return table.flags.aligned and table.size > 0 and min(table.strides) >= 0
+
+
+def lines_of(table: Any) -> tuple[NDArray[Any], int] | None:
+    """Memory of doubles that lie side by side along all axes but the first, and the step of that.
+
+    None of others.
+    """
+    if not are_doubles(table) or not table[0].flags.c_contiguous:
+        return None
+    return memory_of(table), table.strides[0] // 8
 
 
 class Gathered:

@@ -1,7 +1,7 @@
 """Buffers that one thread fills again and again, and sums that grow as trees."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ Array = NDArray[np.float64]
 Arrays = tuple[Array, ...]
 
 _ALIGNMENT = 64
+_LINE = _ALIGNMENT // 8  # doubles of a line of the cache
 
 
 class Workspace:
@@ -29,8 +30,8 @@ class Workspace:
 
 def aligned(shape: tuple[int, ...]) -> Array:
     """Float64 array, C order, on a cache-line boundary, with whatever the memory held before."""
-    spare, size = _ALIGNMENT // 8, math.prod(shape)
-    memory = np.empty(size + spare)
+    size = math.prod(shape)
+    memory = np.empty(size + _LINE)
     start = (-memory.ctypes.data % _ALIGNMENT) // 8
     return memory[start : start + size].reshape(shape)
 
@@ -40,6 +41,12 @@ def zeros(*shape: int) -> Array:
     array = aligned(shape)
     array[...] = 0.0
     return array
+
+
+def laid_out(sizes: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
+    """Numbers that parts of these sizes take up, on lines of the cache, and where they begin."""
+    ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes], dtype=np.int64)
+    return int(ends[-1]), np.concatenate([[0], ends[:-1]])
 
 
 class TreeSum:

@@ -23,11 +23,9 @@ from gpuols.engines.jit.rows import (
 )
 from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.launches import Shape
-from gpuols.engines.workspace import aligned, zeros
+from gpuols.engines.workspace import Workspace, aligned, laid_out
 
 Array = NDArray[np.float64]
-
-_LINE = 8  # doubles of a line of cache
 
 
 class Lines(NamedTuple):
@@ -80,10 +78,16 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
     )
 
 
-def room_for(shape: Shape) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
-    """Memory for a thread to work in, where its parts begin, and room for statuses."""
+def room_for(shape: Shape, space: Workspace) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
+    """Memory for a thread to work in, where its parts begin, and room for statuses.
+
+    Columns that fill up the table are multiplied, but never written: they are zero, since memory
+    may hold denormal numbers, thirty times as slow.
+    """
     size, starts = _layout(shape)
-    return zeros(size), starts, np.empty(8 * shape.m, np.int8)
+    memory = space.array("room", (size,))
+    memory[starts[4] : starts[5]] = 0.0
+    return memory, starts, np.empty(8 * shape.m, np.int8)
 
 
 @cache
@@ -102,8 +106,7 @@ def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
         8 * shape.moments,
         8 * shape.answers,
     ]
-    ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes])
-    return int(ends[-1]), np.concatenate([[0], ends[:-1]])
+    return laid_out(sizes)
 
 
 def columns_of(k: int, m: int) -> tuple[int, ...] | None:

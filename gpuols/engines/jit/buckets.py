@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from gpuols.engines.jit.batch import Lines
 from gpuols.engines.jit.compiling import compiled, kept, portable
-from gpuols.engines.jit.lanes import DOUBLE, INDEX, INT, VECTOR, WIDTH
-from gpuols.engines.jit.memory import Memory, address, pointer, read
+from gpuols.engines.jit.lanes import DOUBLE, INT, WIDTH
+from gpuols.engines.jit.memory import Memory, address, load, pointer, settle_streams, stream
 from gpuols.engines.jit.products import fetch
 
 Array = NDArray[Any]
@@ -92,22 +92,11 @@ def copy(_: Any, source: Any, at: Any, columns: Any, count: Any, out: Any, to: A
     return types.void(source, at, columns, count, out, to), generate
 
 
-@intrinsic
-def stream(_: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+@compiled
+def let_go(block: Memory, count: int, out: Memory) -> None:
     """Copy numbers, a multiple of eight, past the cache; where they go is on a line of it."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        source, out = (
-            pointer(context, builder, sig.args[i], arguments[i], arguments[i + 1]) for i in (0, 2)
-        )
-        past = builder.module.add_metadata([INDEX(1)])
-        with cgutils.for_range(builder, builder.lshr(arguments[4], INT(3))) as loop:
-            begin = builder.mul(loop.index, INT(WIDTH))
-            value = read(builder, builder.gep(source, [begin]))
-            target = builder.bitcast(builder.gep(out, [begin]), VECTOR.as_pointer())
-            builder.store(value, target, align=8 * WIDTH).set_metadata("nontemporal", past)
-
-    return types.void(source, at, out, to, count), generate
+    for line in range(count // WIDTH):
+        stream(out, WIDTH * line, load(block, line))
 
 
 @intrinsic
@@ -132,17 +121,6 @@ def owner_of(_: Any, memory: Any, at: Any, slot: Any) -> Any:
         return builder.zext(builder.load(place), INT)
 
     return types.int64(memory, at, slot), generate
-
-
-@intrinsic
-def wait_for_stores(_: Any) -> Any:
-    """Have all that was stored be there for other threads, too."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), generate
 
 
 @kept
@@ -208,7 +186,8 @@ def deal(
             waiting[own + k + m] = rows_w[i * w.step]
         put_owner(waiting, first + (size << shift), slot, place & (OWNERS - 1))
         if slot == last:
-            stream(waiting, first, records, (record >> shift) * block, block)
+            to = address(records, (record >> shift) * block)
+            let_go(address(waiting, first), block, to)
 
 
 @kept
@@ -220,7 +199,7 @@ def finish(at: NDArray[np.int64], buffers: Array, size: int, records: Array) -> 
             first, to = bucket * block, (at[bucket] >> shift) * block
             for e in range(block):
                 records[to + e] = buffers[first + e]
-    wait_for_stores()
+    settle_streams()
 
 
 @compiled

@@ -18,7 +18,7 @@ from gpuols.engines.jit.lanes import INT, LANES, WIDTH, every, transposed
 from gpuols.engines.jit.memory import Memory, address, load, pointer, read, store, write
 from gpuols.engines.jit.products import read_some
 from gpuols.engines.jit.rows import join
-from gpuols.engines.workspace import Workspace
+from gpuols.engines.workspace import Workspace, laid_out
 
 Array = NDArray[np.float64]
 
@@ -67,8 +67,8 @@ def stack_size(n: int, vectors: int) -> int:
 
 def room_of(sizes: Sequence[int], space: Workspace) -> tuple[Array, NDArray[np.int64]]:
     """Memory for parts of so many numbers each, on lines of the cache, and where they begin."""
-    ends = np.cumsum([-(-size // WIDTH) * WIDTH for size in sizes], dtype=np.int64)
-    return space.array("room", (int(ends[-1]),)), np.concatenate([[0], ends[:-1]])
+    size, starts = laid_out(sizes)
+    return space.array("room", (size,)), starts
 
 
 @intrinsic
