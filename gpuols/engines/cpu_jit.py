@@ -24,7 +24,7 @@ from gpuols.engines.cpu import (
     solve,
 )
 from gpuols.engines.cpu_jit_groups import fit_groups
-from gpuols.engines.jit.batch import Lines, columns_of, fit_some, outputs_for, room_for
+from gpuols.engines.jit.batch import columns_of, fit_some, outputs_for, room_for
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked_jit import fit_masked, suits
@@ -110,7 +110,7 @@ def fit_batch(
     def work(span: slice, _: Workspace) -> int:
         room, own = room_for(shape), np.empty(n) if shape.weighted else None
         for part in _parts(span, tables):
-            lines = [tuple(table.lines(part)) if table else _NOTHING for table in tables]
+            lines = [table.lines(part) if table else _NOTHING for table in tables]
             found = places, ridge, tuple(outputs), part.start, part.stop - part.start
             calls.append(fit_some(*lines, *given, own, room, *found))
         return int(span.stop - span.start)
@@ -131,17 +131,17 @@ class _Rows:
         self.table = flattened(table, lead, inner)
         self.there = _there(self.table, self.size)
 
-    def lines(self, span: slice) -> Lines:
-        """Those of a range of regressions, where they are if they lie side by side as doubles."""
+    def lines(self, span: slice) -> tuple[NDArray[np.float64], int, int]:
+        """`Lines` of a range of regressions: in place if side by side as doubles, else copied."""
         if self.there is not None:
-            memory, _, step = self.there
-            return Lines(memory, span.start * step, step)
+            memory, step = self.there
+            return memory, span.start * step, step
         copied = np.array(self.table[span, :], np.float64, order="C")
-        return Lines(memory_of(copied), 0, self.size)
+        return memory_of(copied), 0, self.size
 
 
-def _there(table: Table, size: int) -> Lines | None:
-    """Rows where they are; None if they do not lie side by side as doubles, evenly apart."""
+def _there(table: Table, size: int) -> tuple[NDArray[np.float64], int] | None:
+    """Memory of rows that lie side by side as doubles, evenly apart, and how far; else None."""
     if not isinstance(table, np.ndarray) or table.dtype != _DOUBLE or not table.size:
         return None
     flags, step = table.flags, table.strides[0] // 8
@@ -149,7 +149,7 @@ def _there(table: Table, size: int) -> Lines | None:
         step = size
     elif step < 0 or not table[0].flags.c_contiguous:
         return None
-    return Lines(memory_of(table), 0, step) if flags.aligned else None
+    return (memory_of(table), step) if flags.aligned else None
 
 
 def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:

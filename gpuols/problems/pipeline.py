@@ -88,6 +88,8 @@ class Answer:
 
     def reshape(self, lead: tuple[int, ...]) -> "Answer":
         """The same with another shape of the batch."""
+        if lead == self.moments.lead:
+            return self
         solution = self.solution and self.solution.reshape(lead)
         return changed(self, moments=self.moments.reshape(lead), solution=solution)
 
@@ -158,13 +160,13 @@ def answer_each(
     number = int(calls[0])
     if job.options.solver == "cholesky" or not number:
         return plainly(solution)
-    moments, solution = moments.reshape((count,)), solution.reshape((count,))
     wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
     places = to_host(np.flatnonzero(wanted))
     if not len(places):
         return plainly(solution)
     closer, better, helped = _look_closely(job, shape, tasks, places)
     assert better is not None
+    moments, solution = moments.reshape((count,)), solution.reshape((count,))
     moments, solution = with_room_for(moments, solution, closer)
     place = place_of(solution.params)
     where, there = to_place(places, place), partial(to_place, place=place)
