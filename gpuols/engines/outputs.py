@@ -165,9 +165,7 @@ def as_slice(places: range) -> slice:
     return slice(places.start, places.stop, places.step)
 
 
-def _cut(
-    block: Any, sizes: tuple[tuple[int, ...], ...], lead: tuple[int, ...] | None
-) -> list[Any]:
+def _cut(block: Any, sizes: tuple[tuple[int, ...], ...], lead: tuple[int, ...] | None) -> list[Any]:
     """Pieces of a block (entries, B), one after the other, as (B, ...) or of `lead`."""
     turned = block.T if lead is None else block.T.reshape((*lead, len(block)))
     own = turned.shape[:-1]
