@@ -25,7 +25,7 @@ from gpuols.moments import Moments
 from gpuols.options import Options
 from gpuols.places import place_of
 from gpuols.problems.looks import hidden, look_again, rejected
-from gpuols.records import changed
+from gpuols.records import changed, filled
 from gpuols.refined import Refined
 
 Array = NDArray[np.float64]
@@ -33,6 +33,7 @@ Where = slice | NDArray[np.int64]
 Task = tuple[Where, Callable[[Workspace], Moments]]
 
 
+@filled
 @dataclass(frozen=True, eq=False)
 class Job:
     """How to answer: the engine, the options, and the penalty of each regression.
