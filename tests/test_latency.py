@@ -50,7 +50,7 @@ def test_compiled_code_leaves_blas_its_threads(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("device", "most"), [("cpu:numpy", 1250), pytest.param("cpu:numba", 330, marks=needs_numba)]
+    ("device", "most"), [("cpu:numpy", 1200), pytest.param("cpu:numba", 300, marks=needs_numba)]
 )
 def test_one_regression_takes_few_calls_of_functions(device, most):
     (X, y), profile = one(), cProfile.Profile()
