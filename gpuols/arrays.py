@@ -23,6 +23,7 @@ from gpuols.engines.transfer import at, to_place
 from gpuols.errors import DeviceError, InputTypeError
 from gpuols.labelled import Axis, check_dtype, from_column, from_frame, from_xarray, numbers
 from gpuols.places import CPU, number_of, place_of
+from gpuols.records import filled
 
 Kind = str
 NUMPY: Kind = "numpy"
@@ -31,6 +32,7 @@ TORCH: Kind = "torch"
 JAX: Kind = "jax"
 
 
+@filled
 @dataclass(frozen=True)
 class Incoming:
     """One argument as it came.

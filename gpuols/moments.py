@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gpuols.errors import InputError
 from gpuols.numerics import chan
+from gpuols.records import filled
 from gpuols.sums import Low, Sums
 from gpuols.units import exponents
 
@@ -24,6 +25,7 @@ Array = NDArray[np.float64]
 _ANY = np.iinfo(np.int32).min
 
 
+@filled
 @dataclass(frozen=True, eq=False, repr=False)
 class Moments(Sums):
     """Moments of the rows of one or many regressions; ``a + b`` joins two sets of rows.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from gpuols.numerics.cholesky import SMALL, TILE
 from gpuols.options import Progress, threads
+from gpuols.records import filled
 from gpuols.selection import ranges
 
 BUDGET = 256 * 2**20
@@ -37,6 +38,7 @@ _CLEARLY = 1.25  # times as long must the CPU take: rates are never quite right
 Report = Callable[[int, int], object]
 
 
+@filled
 @dataclass(frozen=True)
 class Load:
     """What a fit is to do.

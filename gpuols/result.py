@@ -1,7 +1,6 @@
 """Result: what a fit found, and what to do with it.
 
-The numbers are those of `gpuols.statistics`; here they are tested, predicted from, shown,
-indexed and kept.
+The numbers are those of `gpuols.statistics`; here one tests, predicts, shows, indexes and keeps.
 """
 
 from collections.abc import Callable
@@ -13,14 +12,15 @@ from typing import Any, Self
 import numpy as np
 
 from gpuols import coefficients, contrasts, inference, prediction, storage, summary, units
-from gpuols.contrasts import Contrast
 from gpuols.engines.transfer import to_host
 from gpuols.errors import FitError, InputError, Status
 from gpuols.places import CPU, place_of
+from gpuols.records import filled
 from gpuols.selection import picker
 from gpuols.statistics import Statistics
 
 
+@filled
 @dataclass(frozen=True, eq=False, repr=False)
 class Result(Statistics):
     """Fitted regressions of a batch of shape L, p coefficients and m responses each.
@@ -79,7 +79,7 @@ class Result(Statistics):
             ends = np.stack([plain.params - reach, plain.params + reach], axis=-1)
         return self._give(ends, axis=-2)
 
-    def t_test(self, R: Any) -> Contrast:
+    def t_test(self, R: Any) -> contrasts.Contrast:
         """Test each of some linear combinations of the coefficients against zero.
 
         Parameters
@@ -94,7 +94,7 @@ class Result(Statistics):
         """
         return self._test(R, contrasts.t_test)
 
-    def f_test(self, R: Any) -> Contrast:
+    def f_test(self, R: Any) -> contrasts.Contrast:
         """Test some linear combinations of the coefficients against zero together.
 
         Parameters
@@ -109,9 +109,9 @@ class Result(Statistics):
         """
         return self._test(R, contrasts.f_test)
 
-    def _test(self, combinations: Any, test: Callable[..., Contrast]) -> Contrast:
+    def _test(self, R: Any, test: Callable[..., contrasts.Contrast]) -> contrasts.Contrast:
         plain = self._on_host._plain
-        weights = contrasts.read(combinations, len(self.terms))
+        weights = contrasts.read(R, len(self.terms))
         less, part = np.zeros(1, np.int64), plain._moments
         if part.units is not None:
             size = units.magnitude(weights, part.units, part.m, self._intercept)

@@ -18,11 +18,13 @@ from gpuols.engines.transfer import at, to_host
 from gpuols.errors import DeviceError, InputError
 from gpuols.labelled import check_same_axes
 from gpuols.places import CPU
+from gpuols.records import filled
 from gpuols.shapes import check_axes, check_rows, check_weights, lead_of
 
 Array = NDArray[np.float64]
 
 
+@filled
 @dataclass(frozen=True, eq=False)
 class Rows:
     """The rows of one or many regressions, as they lie in memory.

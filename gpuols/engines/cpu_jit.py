@@ -24,7 +24,7 @@ from gpuols.engines.cpu import (
     solve,
 )
 from gpuols.engines.cpu_jit_groups import fit_groups
-from gpuols.engines.jit.batch import Lines, columns_of, fit_some, outputs_for, room_for
+from gpuols.engines.jit.batch import columns_of, fit_some, outputs_for, room_for
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked_jit import fit_masked, suits
@@ -108,7 +108,7 @@ def fit_batch(
     def work(span: slice, space: Workspace) -> int:
         room, own = room_for(shape, space), np.empty(n) if shape.weighted else None
         for part in _parts(span, tables):
-            lines = [tuple(table.lines(part)) if table else _NOTHING for table in tables]
+            lines = [table.lines(part) if table else _NOTHING for table in tables]
             found = places, ridge, tuple(outputs), part.start, part.stop - part.start
             calls.append(fit_some(*lines, *given, own, room, *found))
         return int(span.stop - span.start)
@@ -129,13 +129,13 @@ class _Rows:
         self.table = flattened(table, lead, inner)
         self.there = lines_of(self.table)
 
-    def lines(self, span: slice) -> Lines:
-        """Those of a range of regressions, where they are if they lie side by side as doubles."""
+    def lines(self, span: slice) -> tuple[NDArray[np.float64], int, int]:
+        """`Lines` of a range of regressions: in place if side by side as doubles, else copied."""
         if self.there is not None:
             memory, step = self.there
-            return Lines(memory, span.start * step, step)
+            return memory, span.start * step, step
         copied = np.array(self.table[span, :], np.float64, order="C")
-        return Lines(memory_of(copied), 0, self.size)
+        return memory_of(copied), 0, self.size
 
 
 def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:

@@ -14,6 +14,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.lazy import lazy
 from gpuols.moments import Moments
 from gpuols.numerics import bound, cholesky, pivots, projection
 from gpuols.numerics import doubledouble as dd
@@ -113,17 +114,17 @@ class Design:
     leverage: Array
     precise: Precise | None
 
-    @property
+    @lazy
     def freed(self) -> Array:
         """Degrees of freedom that the penalty gives back, λ·tr A⁻¹; (b,)."""
         return total(np.where(self.penalty > 0, self.penalty * self.spread, 0.0))
 
-    @property
+    @lazy
     def slopes(self) -> Array:
         """Number of columns that are in; (b,)."""
         return np.asarray(self.kept.sum(axis=0))
 
-    @property
+    @lazy
     def solved(self) -> NDArray[np.bool_]:
         """Where the factor exists; (b,)."""
         if not len(self.scale):

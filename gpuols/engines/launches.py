@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuols.engines.dealing import lanes_of
 from gpuols.engines.kernels import Kernel
+from gpuols.records import filled
 
 CHUNK = 4096  # rows, as in kernels/moments.cuh
 PANEL = 64  # columns, as in kernels/panel.cu
@@ -27,6 +28,7 @@ FIT, GRAM, PANEL_BLOCK, SOLVE, MASK, DEAL, RESPONSES = 256, 256, 128, 128, 256, 
 EACH = 64  # responses of a block
 
 
+@filled
 @dataclass(frozen=True)
 class Shape:
     """One kind of batch.

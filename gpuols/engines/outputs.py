@@ -155,7 +155,7 @@ def solution_from(
         error_bound=error_bound,
         df_resid=df_resid,
         rank=rank,
-        status=next(_cut(status, ((m,),), lead)),
+        status=status.T if lead is None else status.T.reshape((*lead, m)),
         precise=precise,
     )
 
@@ -165,22 +165,22 @@ def as_slice(places: range) -> slice:
     return slice(places.start, places.stop, places.step)
 
 
-def _cut(
-    block: Any, sizes: tuple[tuple[int, ...], ...], lead: tuple[int, ...] | None
-) -> Iterator[Any]:
+def _cut(block: Any, sizes: tuple[tuple[int, ...], ...], lead: tuple[int, ...] | None) -> list[Any]:
     """Pieces of a block (entries, B), one after the other, as (B, ...) or of `lead`."""
     turned = block.T if lead is None else block.T.reshape((*lead, len(block)))
-    for where, size in zip(_places(sizes), sizes, strict=True):
-        piece = turned[..., where]
-        yield piece.reshape(turned.shape[:-1] + size) if len(size) > 1 else piece
+    own = turned.shape[:-1]
+    return [
+        turned[where].reshape(own + size) if len(size) > 1 else turned[where]
+        for where, size in _places(sizes)
+    ]
 
 
 @lru_cache
-def _places(sizes: tuple[tuple[int, ...], ...]) -> tuple[slice | int, ...]:
-    """Where pieces of these sizes lie, one after the other."""
-    ends = tuple(accumulate(map(math.prod, sizes)))
+def _places(sizes: tuple[tuple[int, ...], ...]) -> list[tuple[Any, tuple[int, ...]]]:
+    """Where pieces of these sizes lie on the last axis, one after the other, and the sizes."""
+    ends = list(accumulate(map(math.prod, sizes)))
     starts = (0, *ends[:-1])
-    return tuple(
-        slice(start, end) if size else start
+    return [
+        ((..., slice(start, end) if size else start), size)
         for start, end, size in zip(starts, ends, sizes, strict=True)
-    )
+    ]

@@ -7,12 +7,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuols.records import filled
+
 Array = NDArray[np.float64]
 
 
 _OF_RESPONSES = ("params", "ssr", "error_bound", "status", "precise")
 
 
+@filled
 @dataclass(frozen=True, eq=False)
 class Solution:
     """Answers to one or many regressions; L is the batch, p counts the intercept.

@@ -60,7 +60,7 @@ def solve(
     with np.errstate(all="ignore"):
         lanes = to_lanes(moments)
         if design is None:
-            design = factor_design(moments, ridge, singular=singular)
+            design = _factor(moments, lanes, ridge, singular)
         closer = [to_lanes(look) for look in looks]
         found = answer(lanes, moments.k, design, closer, shared=shared)
         worst = error_bound(lanes, moments.k, design, found)
@@ -81,9 +81,13 @@ def factor_design(moments: Moments, ridge: Array, *, singular: str = "drop") -> 
     Design
         Regressions last.
     """
-    penalty = np.asarray(ridge)[..., None] if not moments.lead else ridge
     with np.errstate(all="ignore"):
-        return factor(to_lanes(moments), moments.k, penalty, shortest=singular == "min_norm")
+        return _factor(moments, to_lanes(moments), ridge, singular)
+
+
+def _factor(moments: Moments, lanes: Moments, ridge: Array, singular: str) -> Design:
+    penalty = np.asarray(ridge)[..., None] if not moments.lead else ridge
+    return factor(lanes, moments.k, penalty, shortest=singular == "min_norm")
 
 
 def unscaled_covariance(

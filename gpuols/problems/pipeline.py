@@ -25,7 +25,7 @@ from gpuols.moments import Moments
 from gpuols.options import Options
 from gpuols.places import place_of
 from gpuols.problems.looks import hidden, look_again, rejected
-from gpuols.records import changed
+from gpuols.records import changed, filled
 from gpuols.refined import Refined
 
 Array = NDArray[np.float64]
@@ -33,6 +33,7 @@ Where = slice | NDArray[np.int64]
 Task = tuple[Where, Callable[[Workspace], Moments]]
 
 
+@filled
 @dataclass(frozen=True, eq=False)
 class Job:
     """How to answer: the engine, the options, and the penalty of each regression.
@@ -88,6 +89,8 @@ class Answer:
 
     def reshape(self, lead: tuple[int, ...]) -> "Answer":
         """The same with another shape of the batch."""
+        if lead == self.moments.lead:
+            return self
         solution = self.solution and self.solution.reshape(lead)
         return changed(self, moments=self.moments.reshape(lead), solution=solution)
 
@@ -158,13 +161,13 @@ def answer_each(
     number = int(calls[0])
     if job.options.solver == "cholesky" or not number:
         return plainly(solution)
-    moments, solution = moments.reshape((count,)), solution.reshape((count,))
     wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
     places = to_host(np.flatnonzero(wanted))
     if not len(places):
         return plainly(solution)
     closer, better, helped = _look_closely(job, shape, tasks, places)
     assert better is not None
+    moments, solution = moments.reshape((count,)), solution.reshape((count,))
     moments, solution = with_room_for(moments, solution, closer)
     place = place_of(solution.params)
     where, there = to_place(places, place), partial(to_place, place=place)
