@@ -65,6 +65,17 @@ def test_missing_weights_and_responses_leave_their_rows(design, weights):
         judge(together, gpuols.fit(x, y, weights=weights[place], **options), place)
 
 
+@pytest.mark.parametrize("device", ["cpu:numpy", "auto"])
+def test_a_missing_response_leaves_its_row_whatever_its_weight(design, device):
+    (x, y), rng = design, np.random.default_rng(4)
+    responses, weights = np.tile(y, (3, 1)), rng.uniform(0.5, 1.5, (3, ROWS))
+    responses[0, 4], responses[1, 20:] = np.nan, np.nan
+    options = {"add_intercept": True, "missing": "drop", "device": device}
+    together = gpuols.fit(x[None], responses, weights=weights, **options)
+    for place, (own, weight) in enumerate(zip(responses, weights, strict=True)):
+        judge(together, gpuols.fit(x, own, weights=weight, **options), place)
+
+
 @pytest.mark.parametrize("solver", ["auto", "cholesky"])
 def test_bits_depend_on_ones_own_weights_alone(design, weights, solver):
     order = np.random.default_rng(2).permutation(COUNT)[: COUNT // 3]
@@ -78,10 +89,11 @@ def test_bits_depend_on_ones_own_weights_alone(design, weights, solver):
         np.testing.assert_array_equal(getattr(alone, name), every[:1], err_msg=name)
 
 
-@pytest.mark.parametrize("rows", [1, 7, 8, 9, 250])
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 250, 300])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.95, 1.0])
-def test_first_middle_and_last_of_the_rows_that_count(rows, share):
-    valid = np.random.default_rng(rows).random((100, rows)) < share
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_first_middle_and_last_of_the_rows_that_count(rows, share, order):
+    valid = np.asarray(np.random.default_rng(rows).random((100, rows)) < share, order=order)
     for first, middle, last, own in zip(*weighted_rows(valid), valid, strict=True):
         found = np.flatnonzero(own) if own.any() else [0]
         assert (first, middle, last) == (found[0], found[len(found) // 2], found[-1])

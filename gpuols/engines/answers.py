@@ -128,11 +128,10 @@ def _intercept(
     value, rest = mean[k:], low[k:]
     if shared:
         return (value - total(half * z) + rest)[None], reach, variance
-    product, error = dd.two_prod(b, -(mean[:k] * design.scale)[:, None])
-    slight = b * (low[:k] * design.scale)[:, None]
     for j in range(k):
-        value, carry = dd.two_sum(value, product[j])
-        rest = rest + (carry + error[j] - slight[j])
+        product, error = dd.two_prod(b[j], -(mean[j] * design.scale[j]))
+        value, carry = dd.two_sum(value, product)
+        rest = rest + (carry + error - b[j] * (low[j] * design.scale[j]))
     return (value + rest)[None], reach, variance
 
 

@@ -19,7 +19,7 @@ from gpuols.moments import Moments
 from gpuols.numerics import bound, cholesky, pivots, projection
 from gpuols.numerics import doubledouble as dd
 from gpuols.numerics.doubledouble import Pair
-from gpuols.numerics.lanes import squares, total
+from gpuols.numerics.lanes import squares, squares_below, total
 
 Array = NDArray[np.float64]
 
@@ -166,16 +166,17 @@ def lowest_pivots(moments: Moments, k: int) -> Array:
 
 
 def _factor(sxx: Array, raw: Array, ridge: Array) -> Design:
-    a = np.array(sxx, order="C")
-    diagonal = np.einsum("iib->ib", a)
-    diagonal += ridge
+    diagonal = np.einsum("iib->ib", sxx) + ridge
     _, exponent = np.frexp(np.where(diagonal > 0, diagonal, 1.0))
     scale = np.ldexp(1.0, -(exponent // 2))
-    a *= scale
-    a *= scale[:, None]
+    a = np.empty(sxx.shape)
+    for i, row in enumerate(a):
+        np.multiply(sxx[i, :i], scale[:i], out=row[:i])
+        np.multiply(diagonal[i], scale[i], out=row[i])
+        row[: i + 1] *= scale[i]
     lower = cholesky.factor(a)
     inverse = cholesky.invert(lower)
-    spread = variance = squares(inverse)
+    spread = variance = squares_below(inverse)
     inner = None
     if np.any(ridge):
         left = cholesky.multiply(inverse, sxx * scale * scale[:, None])

@@ -3,7 +3,8 @@
 0 times infinity is not 0: a row whose products are not finite is left out of the table.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines.anchors import any_missing, median, weighted_rows
 from gpuols.engines.workspace import Workspace
+from gpuols.numerics.bound import BLOCK
 from gpuols.selection import ranges
 
 Array = NDArray[np.float64]
@@ -18,6 +20,8 @@ Mask = NDArray[np.bool_]
 
 # Numbers looked at together.
 _SEEN = 2**20
+# Numbers of the tables that are kept, at most.
+_KEPT = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +38,15 @@ class Products:
         Rows that count, if the response has them.
     tame : (n,)
         Rows whose products are finite.
+    kept : list of (width, rows)
+        Tables of all blocks, or none yet.
     """
 
     parts: list[NDArray[Any]]
     anchor: Array
     there: Mask
     tame: Mask
+    kept: list[Array] = field(default_factory=list)
 
     @classmethod
     def read(cls, parts: list[NDArray[Any]], centered: bool, drop: bool) -> Self:
@@ -60,12 +67,21 @@ class Products:
 
     def first(self, q: int) -> Self:
         """The same of the first part, its q columns."""
-        return replace(self, parts=self.parts[:1], anchor=self.anchor[:q])
+        return replace(self, parts=self.parts[:1], anchor=self.anchor[:q], kept=[])
 
     @property
     def width(self) -> int:
         """Columns of the table."""
         return width(len(self.anchor))
+
+    def tables(self, space: Workspace) -> Iterator[tuple[slice, Array]]:
+        """Blocks of rows, and the table of each; if all are small they are formed once."""
+        blocks = ranges(len(self.there), BLOCK) or [slice(0, 0)]
+        if len(self.there) * self.width > _KEPT:
+            return ((rows, self.table(rows, space)) for rows in blocks)
+        if not self.kept:
+            self.kept.extend(self.table(rows, Workspace()) for rows in blocks)
+        return zip(blocks, self.kept, strict=True)
 
     def table(self, rows: slice, space: Workspace) -> Array:
         """Products [1, z, z ⊗ z]' of some rows, the lower triangle row by row; (width, rows)."""

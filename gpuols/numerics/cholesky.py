@@ -27,7 +27,7 @@ def factor(a: Array) -> Array:
     Parameters
     ----------
     a : (k, k, b)
-        Symmetric matrices; the lower triangle is read.
+        Symmetric matrices, C order; the lower triangle is read, and all may be overwritten.
 
     Returns
     -------
@@ -136,15 +136,14 @@ def _solve_tiles(lower: Array, inverse: Array, c: Array) -> tuple[Array, Array]:
 
 
 def _factor_small(a: Array) -> Array:
-    lower = np.zeros_like(a, order="C")
     for i, row in enumerate(a):
-        rest = lower[i, : i + 1]
-        rest[:] = row[: i + 1]
+        rest = row[: i + 1]
         for j in range(i):
-            rest[j] /= lower[j, j]
-            rest[j + 1 :] -= rest[j] * lower[j + 1 : i + 1, j]
+            rest[j] /= a[j, j]
+            rest[j + 1 :] -= rest[j] * a[j + 1 : i + 1, j]
         np.sqrt(rest[i], out=rest[i])
-    return _blank_failures(lower)
+        row[i + 1 :] = 0.0
+    return _blank_failures(a)
 
 
 def _blank_failures(lower: Array) -> Array:

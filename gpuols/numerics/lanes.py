@@ -30,3 +30,11 @@ def squares(a: NDArray[np.float64]) -> NDArray[np.float64]:
     for part in a:
         result += part * part
     return result
+
+
+def squares_below(a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `squares`, of lower triangular matrices (k, k, b)."""
+    result = np.zeros(a.shape[1:])
+    for i, row in enumerate(a):
+        result[: i + 1] += row[: i + 1] * row[: i + 1]
+    return result
