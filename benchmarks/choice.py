@@ -1,6 +1,8 @@
 """What the command line asks for by name."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -10,10 +12,12 @@ def cases(text: str | None, known: Sequence[Any]) -> list[Any]:
     Raises
     ------
     ValueError
-        If there is no case of such a letter.
+        If there is no case of such a letter, or none is named.
     """
     letters = [case.letter for case in known]
     wanted = letters if text is None else _words(text)
+    if not wanted:
+        raise ValueError(f"no case is named: there are {', '.join(letters)}")
     for word in wanted:
         if word not in letters:
             raise ValueError(f"no case {word!r}: there are {', '.join(letters)}")
@@ -34,6 +38,22 @@ def peers(text: str | None, known: Iterable[str]) -> list[str]:
         if not any(word.lower() in name.lower() for name in names):
             raise ValueError(f"no rival {word!r}: there are {', '.join(names)}")
     return [name for name in names if any(word.lower() in name.lower() for word in words)]
+
+
+def rounds(text: str) -> int:
+    """How many times each is run: a positive number."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is no positive number")
+    return int(text)
+
+
+def new_file(text: str) -> Path:
+    """Where a file is to be written when all is measured: in a directory that is there."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "a directory" if path.is_dir() else f"in {path.parent}, which is no directory"
+        raise ArgumentTypeError(f"{text!r} is {what}: name a file in one that is there")
+    return path
 
 
 def _words(text: str) -> list[str]:

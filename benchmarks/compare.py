@@ -8,7 +8,7 @@ what the machine can do at best, measured in the same run. `benchmarks.cpu` has 
 
 import argparse
 import sys
-from pathlib import Path
+from importlib.util import find_spec
 
 from benchmarks import choice
 from benchmarks.cpu import run as cpu
@@ -24,6 +24,8 @@ def main() -> None:
     kind = cuda if arguments.device == "cuda" else cpu
     if arguments.plot and kind is cuda:
         options.error("--plot: the picture is of the cases on a CPU")
+    if arguments.plot and find_spec("matplotlib") is None:
+        options.error("--plot: matplotlib draws the picture: pip install matplotlib")
     try:
         cases = choice.cases(arguments.cases, kind.every(arguments.quick))
         peers = choice.peers(arguments.peers, kind.PEERS)
@@ -40,11 +42,13 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--peers", metavar="NAME,...", help="rivals whose names contain these; without, all"
     )
-    found.add_argument("--rounds", type=int, help="times each is run, at most")
+    found.add_argument("--rounds", type=choice.rounds, help="times each is run, at most")
     found.add_argument("--quick", action="store_true", help="small cases, to see them run")
     found.add_argument("--commit", help="what is measured, where git can't say")
-    found.add_argument("--out", type=Path, help="file to write the figures to, as JSON")
-    found.add_argument("--plot", type=Path, help="PNG file to draw them to; measures growth, too")
+    found.add_argument("--out", type=choice.new_file, help="file to write the figures to, as JSON")
+    found.add_argument(
+        "--plot", type=choice.new_file, help="PNG file to draw them to; measures growth, too"
+    )
     return found
 
 

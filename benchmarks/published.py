@@ -43,7 +43,8 @@ def lines(figures: Row) -> Iterator[str]:
     yield f"(gpuols on `{figures['device']}`; {machine}; {versions})."
     yield "≈ scaled from a part; † coefficients alone, or without some of the other answers."
     yield ""
-    yield f"| | {' | '.join(case['case'] for case in cases)} |"
+    names = [case["case"].partition(": ")[2].replace(" x ", " × ") for case in cases]
+    yield f"| | {' | '.join(names)} |"
     yield f"| --- |{' --- |' * len(cases)}"
     own = [_row(case, OURS) for case in cases]
     yield _line(OURS, [_milliseconds(row) for row in own])

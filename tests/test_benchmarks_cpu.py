@@ -282,6 +282,10 @@ def test_compiled_code_is_held_against_everybody(seconds, verdict):
     loops = row("statsmodels", seconds=100.0), row("scikit-learn", seconds=100.0, scaled=True)
     assert verdicts("W1", own, fast, *loops) == [verdict] * 3
     assert verdicts("W5", own, fast, *loops) == [verdict] * 2
+    assert verdicts("W1", own, fast, row("statsmodels", seconds=100.0, right=False)) == [
+        verdict,
+        "not measured",
+    ]
 
 
 def test_solving_nothing_again_costs_little_and_memory_is_bounded():

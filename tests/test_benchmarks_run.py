@@ -53,11 +53,22 @@ def test_rivals_are_chosen_by_a_part_of_their_name():
         (["--device", "cuda", "--cases", "W1"], "no case 'W1'"),
         (["--device", "cuda", "--peers", "pandas"], "no rival 'pandas'"),
         (["--device", "cuda", "--plot", "a.png"], "--plot"),
+        (["--cases", ""], "no case is named: there are W1, W2,"),
+        (["--rounds", "0"], "'0' is no positive number"),
+        (["--rounds", "-3"], "'-3' is no positive number"),
+        (["--out", "tests"], "'tests' is a directory: name a file"),
+        (["--plot", "not/there.png"], "'not/there.png' is in not, which is no directory"),
     ],
 )
 def test_what_is_not_there_is_said(words, said, monkeypatch, capsys):
     assert ask(monkeypatch, *words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_picture_is_not_promised_where_nobody_can_draw_it(monkeypatch, capsys):
+    monkeypatch.setattr(compare, "find_spec", lambda name: None)
+    assert ask(monkeypatch, "--plot", "a.png") == 2
+    assert "pip install matplotlib" in capsys.readouterr().err
 
 
 def test_where_gpuols_cannot_run_the_reason_is_given_and_the_code_is_2(monkeypatch, capsys):
@@ -114,7 +125,10 @@ def test_a_whole_run(tmp_path, monkeypatch, capsys, short):
     assert picture.exists()
     shown = capsys.readouterr().out
     assert f"benchmarks.compare {' '.join(found['command'])}" in shown
-    assert all(case["case"] in shown for case in found["cases"])
+    assert all(
+        f" {case['case'].partition(': ')[2]} ".replace(" x ", " × ") in shown
+        for case in found["cases"]
+    )
 
 
 def test_whole_sizes_have_goals_and_everyone_a_peak(monkeypatch, tmp_path, short):
@@ -147,8 +161,9 @@ def test_what_is_published_says_what_is_scaled_short_or_wrong():
         {"who": "torch lstsq", "failed": "not installed (torch)"},
     ]
     facts = {"processor": "P", "threads": 2, "versions": {}, "device": "cpu", "command": []}
-    text = "\n".join(published.lines({**facts, "cases": [{"case": "W1: some", "rows": rows}]}))
+    text = "\n".join(published.lines({**facts, "cases": [{"case": "W1: 5 x 6", "rows": rows}]}))
     for line in (
+        "| | 5 × 6 |",
         "| gpuols | 12.3 ms |",
         "| times the floor | 7.0 |",
         "| peak memory beside the input | 5 MB |",

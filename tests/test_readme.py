@@ -1,5 +1,6 @@
 """The README's commands do what it says they do; its Python runs as doctests."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks import published
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +37,13 @@ def test_a_command_prints_what_is_shown_below_it(tmp_path):
     )
     assert steady(run.stdout.rstrip()) == steady(BLOCKS[at][1].rstrip())
     assert run.stderr == ""
+
+
+def test_the_table_of_times_is_that_of_the_results():
+    figures = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text())
+    table = [line for line in published.lines(figures) if line.startswith("|")]
+    assert "\n".join(table) in TEXT
+    assert f"`python -m benchmarks.compare {' '.join(figures['command'])}`" in TEXT
 
 
 def test_every_block_is_run_somewhere():

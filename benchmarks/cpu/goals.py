@@ -67,7 +67,7 @@ def _over(letter: str, own: Row, whom: str, other: Row, most: float) -> Row:
 
 
 def _ratio(own: Row, other: Row) -> float | None:
-    if "seconds" in own and "seconds" in other:
+    if all("seconds" in row and row["right"] for row in (own, other)):
         return float(own["seconds"] / other["seconds"])
     return None
 
