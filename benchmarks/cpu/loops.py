@@ -43,10 +43,10 @@ def scikit_learn(design: Array, y: Array, weights: Array | None) -> dict[str, An
 
 def statsmodels(design: Array, y: Array, weights: Array | None) -> dict[str, Any]:
     """statsmodels' fit, one response at a time, with its standard errors."""
-    from statsmodels.api import WLS
+    from statsmodels.api import OLS, WLS
 
-    w = 1.0 if weights is None else weights
-    fits = [WLS(column, design, weights=w).fit() for column in y.reshape(len(y), -1).T]
+    model, own = (OLS, {}) if weights is None else (WLS, {"weights": weights})
+    fits = [model(column, design, **own).fit() for column in y.reshape(len(y), -1).T]
     found = {name: np.stack([getattr(one, name) for one in fits], -1) for name in WHOLE}
     return found if y.ndim == 2 else {name: a[..., 0] for name, a in found.items()}
 

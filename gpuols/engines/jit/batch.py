@@ -69,10 +69,13 @@ class Rooms(NamedTuple):
 
 
 def outputs_for(shape: Shape, count: int) -> Outputs:
-    """Room for what is found of so many regressions."""
-    full, moments = -(-count // 8) * 8, shape.moments
-    numbers = aligned((moments + shape.answers, full))
-    return Outputs(numbers[:moments], numbers[moments:], np.empty((shape.m, full), np.int8))
+    """Room for what is found of so many regressions; who keeps answers keeps no moments."""
+    full = -(-count // 8) * 8
+    return Outputs(
+        aligned((shape.moments, full)),
+        aligned((shape.answers, full)),
+        np.empty((shape.m, full), np.int8),
+    )
 
 
 def room_for(shape: Shape, space: Workspace) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
