@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines.anchors import anchors, present
 from gpuols.engines.tables import Table
-from gpuols.engines.workspace import TreeSum, Workspace, fold
+from gpuols.engines.workspace import LINE, TreeSum, Workspace, fold
 from gpuols.moments import Moments
 from gpuols.numerics.bound import BLOCK, PIECE
 from gpuols.numerics.lanes import to_last
@@ -35,8 +35,6 @@ Mask = NDArray[np.bool_]
 # Bytes of rows in one buffer, which stay near until they are multiplied; shorter calls make threads
 # wait for one another.
 _BUFFER = 2**21
-# Rows of a block, a multiple of so many: a cache line.
-_LINE = 8
 # Responses in one block: wider ones are taken in turn.
 _WIDE = 512
 # Columns of X whose products are formed in one go.
@@ -107,7 +105,7 @@ def _sum_some(
 def _blocks(rows: int) -> tuple[int, int]:
     """Number and length of the equal blocks, of at most `BLOCK` rows, that cover a piece."""
     number = max(1, -(-rows // BLOCK))
-    return number, max(1, -(-rows // (number * _LINE))) * _LINE
+    return number, max(1, -(-rows // (number * LINE))) * LINE
 
 
 def _sum_piece(

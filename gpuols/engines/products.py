@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gpuols.engines.anchors import any_missing, median, weighted_rows
 from gpuols.engines.workspace import Workspace
+from gpuols.lazy import lazy
 from gpuols.numerics.bound import BLOCK
 from gpuols.selection import ranges
 
@@ -38,15 +39,12 @@ class Products:
         Rows that count, if the response has them.
     tame : (n,)
         Rows whose products are finite.
-    kept : list of (width, rows)
-        Tables of all blocks, or none yet.
     """
 
     parts: list[NDArray[Any]]
     anchor: Array
     there: Mask
     tame: Mask
-    kept: list[Array] = field(default_factory=list)
 
     @classmethod
     def read(cls, parts: list[NDArray[Any]], centered: bool, drop: bool) -> Self:
@@ -67,7 +65,7 @@ class Products:
 
     def first(self, q: int) -> Self:
         """The same of the first part, its q columns."""
-        return replace(self, parts=self.parts[:1], anchor=self.anchor[:q], kept=[])
+        return replace(self, parts=self.parts[:1], anchor=self.anchor[:q])
 
     @property
     def width(self) -> int:
@@ -76,12 +74,17 @@ class Products:
 
     def tables(self, space: Workspace) -> Iterator[tuple[slice, Array]]:
         """Blocks of rows, and the table of each; if all are small they are formed once."""
-        blocks = ranges(len(self.there), BLOCK) or [slice(0, 0)]
         if len(self.there) * self.width > _KEPT:
-            return ((rows, self.table(rows, space)) for rows in blocks)
-        if not self.kept:
-            self.kept.extend(self.table(rows, Workspace()) for rows in blocks)
-        return zip(blocks, self.kept, strict=True)
+            return ((rows, self.table(rows, space)) for rows in self._blocks)
+        return iter(self._kept)
+
+    @property
+    def _blocks(self) -> list[slice]:
+        return ranges(len(self.there), BLOCK) or [slice(0, 0)]
+
+    @lazy
+    def _kept(self) -> list[tuple[slice, Array]]:
+        return [(rows, self.table(rows, Workspace())) for rows in self._blocks]
 
     def table(self, rows: slice, space: Workspace) -> Array:
         """Products [1, z, z ⊗ z]' of some rows, the lower triangle row by row; (width, rows)."""

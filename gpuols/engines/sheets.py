@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from gpuols.engines.jit.panels import Sheet
 from gpuols.engines.tables import COPIED, Table, are_doubles, flattened, frozen, memory_of
+from gpuols.engines.workspace import LINE
 from gpuols.selection import ranges
-
-_LINE = 8  # numbers of a line of the cache
 
 
 class Sheets:
@@ -36,7 +35,7 @@ class Sheets:
         if self.there is not None:
             start = span.start * self.there.across
             memory, _, down, across, ahead = self.there
-            lead = (ahead - start) % _LINE if across == 1 else 0
+            lead = (ahead - start) % LINE if across == 1 else 0
             return Sheet(memory, start, down, across, lead)
         copied = np.array(self.table[span, :], np.float64, order="C")
         return Sheet(memory_of(copied), 0, 1, copied.shape[1], 0)
@@ -65,5 +64,5 @@ def _there(full: Table) -> Sheet | None:
     if 1 not in (across, down):
         return None
     memory = memory_of(full)
-    ahead = -memory.ctypes.data // 8 % _LINE if across == 1 else 0
+    ahead = -memory.ctypes.data // 8 % LINE if across == 1 else 0
     return Sheet(memory, 0, down, across, ahead)

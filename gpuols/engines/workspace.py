@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 Arrays = tuple[Array, ...]
 
 _ALIGNMENT = 64
-_LINE = _ALIGNMENT // 8  # doubles of a line of the cache
+LINE = _ALIGNMENT // 8  # doubles of a line of the cache
 
 
 class Workspace:
@@ -32,7 +32,7 @@ class Workspace:
 def aligned(shape: tuple[int, ...]) -> Array:
     """Float64 array, C order, on a cache-line boundary, with whatever the memory held before."""
     size = math.prod(shape)
-    memory = np.empty(size + _LINE)
+    memory = np.empty(size + LINE)
     first = addressof(c_char.from_buffer(memory.data))  # in half the time of `memory.ctypes.data`
     start = (-first % _ALIGNMENT) // 8
     return memory[start : start + size].reshape(shape)
@@ -47,7 +47,7 @@ def zeros(*shape: int) -> Array:
 
 def laid_out(sizes: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
     """Numbers that parts of these sizes take up, on lines of the cache, and where they begin."""
-    ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes], dtype=np.int64)
+    ends = np.cumsum([-(-size // LINE) * LINE for size in sizes], dtype=np.int64)
     return int(ends[-1]), np.concatenate([[0], ends[:-1]])
 
 
