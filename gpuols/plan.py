@@ -266,6 +266,8 @@ def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list
 
 def _step(count: int, each: int, least: int, most: int) -> int:
     """Regressions a chunk: a fair share for each thread, but worth a task, and affordable."""
+    if count <= 1:
+        return 1  # without a look at how many threads there are
     workers = threads()
     fair = -(-count // (_SHARES * workers))
     affordable = BUDGET // workers // max(each, 1)

@@ -23,6 +23,8 @@ from gpuols.shapes import check_axes, check_rows, check_weights, lead_of
 
 Array = NDArray[np.float64]
 
+_SINGLE = np.dtype(np.float32)
+
 
 @filled
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ class Rows:
     @property
     def itemsize(self) -> int:
         """Bytes of a number of X and y as engines take them: float32 stays so where both are."""
-        return 4 if self.x.dtype == self.y.dtype == np.float32 else 8
+        return 4 if self.x.dtype == self.y.dtype == _SINGLE else 8
 
     def by_response(self) -> Self:
         """Each response with a copy of the rows of its own: L becomes L+(m,), without copies.
@@ -146,9 +148,8 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
     check_axes(x, responses)
     check_rows(x, responses, single)
     columns = {"X": 1, "y": 0 if single else 1, "weights": 0}
-    check_same_axes(
-        {name: part.axes[: len(part.axes) - columns[name]] for name, part in came.items()}
-    )
+    named = {name: part.axes for name, part in came.items() if part.axes}
+    check_same_axes({name: axes[: len(axes) - columns[name]] for name, axes in named.items()})
     w = came["weights"].array if weights is not None else None
     kind = next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY)
     if w is not None:

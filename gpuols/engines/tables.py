@@ -68,9 +68,11 @@ def lines_of(table: Any) -> tuple[NDArray[Any], int] | None:
 
     None of others.
     """
-    if not are_doubles(table) or not table[0].flags.c_contiguous:
+    if not are_doubles(table):
         return None
-    return memory_of(table), table.strides[0] // 8
+    if table.flags.c_contiguous or table[0].flags.c_contiguous:
+        return memory_of(table), table.strides[0] // 8
+    return None
 
 
 class Gathered:

@@ -1,7 +1,9 @@
 """Chunks over threads, with BLAS held to one thread each.
 
-The main thread wakes now and then while it waits, for only it can act on Ctrl-C, and where the
-signal reaches another thread, or on Windows, nothing else wakes it.
+Who calls works, too, and helpers beside: threads that stay, for to start and to end them takes
+half a millisecond where the caches hold other things. While it waits for them the main thread wakes
+now and then, for only it can act on Ctrl-C, and where the signal reaches another thread, or on
+Windows, nothing else wakes it.
 
 The limit on BLAS is a property of the process, so one reference-counted guard serves all
 concurrent calls: the first in sets it, the last out restores it. A process forked meanwhile has
@@ -10,8 +12,8 @@ the limit but not the threads that hold it: its next call takes the limit over a
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
@@ -63,41 +65,63 @@ def spread(
     """Work through tasks as `run` does, where no task calls BLAS."""
     lock, waiting = Lock(), iter(tasks)
     finished, stopped = 0, False
+    failures: list[BaseException] = []
 
     def consume() -> None:
         nonlocal finished, stopped
         space = Workspace()
-        while not stopped:
-            with lock:
-                task = next(waiting, _END)
-            if task is _END:
-                return
-            try:
+        try:
+            while not stopped:
+                with lock:
+                    task = next(waiting, _END)
+                if task is _END:
+                    return
                 number = work(task, space)
                 if report is not None:
                     with lock:
                         finished += number
                         report(finished, total)
-            except BaseException:
-                stopped = True
-                raise
-
-    workers = min(threads(), len(tasks)) if len(tasks) > 1 else 1
-    if workers == 1:
-        consume()
-        return
-    with ThreadPoolExecutor(workers, thread_name_prefix="gpuols") as pool:
-        try:
-            pending = {pool.submit(consume) for _ in range(workers)}
-            while pending:
-                done, pending = wait(pending, timeout=_PATIENCE)
-                for future in done:
-                    future.result()
-        finally:
+        except BaseException as error:
             stopped = True
+            failures.append(error)
+
+    hired: list[Future[None]] = []
+    try:
+        if len(tasks) > 1:
+            _hire(consume, len(tasks) - 1, hired)
+        consume()
+    finally:
+        stopped = True
+        _await(hired)
+    try:
+        if failures:
+            raise failures[0]
+    finally:
+        failures.clear()  # the frames of an error would keep it, and it keeps them
 
 
 _END: Any = object()
+
+
+def _await(hired: Sequence[Future[None]]) -> None:
+    """Wait until no helper works; who has not begun need not."""
+    pending = {future for future in hired if not future.cancel()}
+    while pending:
+        _, pending = wait(pending, timeout=_PATIENCE)
+
+
+def _hire(work: Callable[[], None], most: int, hired: list[Future[None]]) -> None:
+    """Have helpers do work, as many as there are, but so many at most."""
+    number = threads() - 1
+    with suppress(RuntimeError):  # no thread can start: at exit, or where there are too many
+        for _ in range(min(number, most)):
+            hired += [_crew(number).submit(work)]
+
+
+@cache
+def _crew(number: int) -> ThreadPoolExecutor:
+    """So many helpers of all calls; who calls while none is idle works alone."""
+    return ThreadPoolExecutor(number, thread_name_prefix="gpuols")
 
 
 class _BlasGuard:
@@ -112,9 +136,11 @@ class _BlasGuard:
 _guard = _BlasGuard()
 
 
-def _inherit_guard() -> None:
+def _begin_anew() -> None:
+    """In a child, which has no helpers, and maybe a limit that nobody there holds."""
     global _guard
     _guard = _BlasGuard(_guard.original)
+    _crew.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -123,7 +149,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=lambda: _guard.lock.acquire(),
         after_in_parent=lambda: _guard.lock.release(),
-        after_in_child=_inherit_guard,
+        after_in_child=_begin_anew,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.memory import Memory
+from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every
+from gpuols.engines.jit.memory import Memory, load_some, put_some
 from gpuols.engines.jit.products import fetch
 
 
@@ -19,15 +20,24 @@ def median(a: float, b: float, c: float) -> float:
 
 
 @compiled
+def medians(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
+    """The same lane by lane."""
+    low, high = choose(b < a, b, a), choose(b > a, b, a)
+    high = choose(c < high, c, high)
+    known = (a == a) & (b == b) & (c == c)
+    return choose(known, choose(high > low, high, low), every(np.nan))
+
+
+@compiled
 def find_anchors(source: Memory, count: int, rows: Any, near: Memory, to: int) -> None:
     """Anchors of so many columns from three rows, their numbers given, into near[to:]."""
     first, middle, last = rows
-    for j in range(count):
-        near[to + j] = median(
-            source[first * count + j],
-            source[middle * count + j],
-            source[last * count + j],
-        )
+    for j in range(0, count, WIDTH):
+        left = min(WIDTH, count - j)
+        a = load_some(source, first * count + j, left)
+        b = load_some(source, middle * count + j, left)
+        c = load_some(source, last * count + j, left)
+        put_some(near, to + j, left, medians(a, b, c))
 
 
 @compiled

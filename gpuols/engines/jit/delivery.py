@@ -1,26 +1,9 @@
 """Delivery: what is found of eight regressions to its places among that of all."""
 
-from typing import Any
-
-from numba import types
-from numba.extending import intrinsic
-
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import LANES, WIDTH
-from gpuols.engines.jit.memory import Memory, load, pointer, stream
-from gpuols.engines.jit.products import write_some
+from gpuols.engines.jit.lanes import WIDTH
+from gpuols.engines.jit.memory import Memory, load, put_some, stream
 from gpuols.engines.jit.solve import Target
-
-
-@intrinsic
-def keep(_: Any, array: Any, at: Any, left: Any, value: Any) -> Any:
-    """Write the first `left` lanes side by side to an element of an array's memory."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        address = pointer(context, builder, sig.args[0], *arguments[:2])
-        write_some(builder, address, arguments[3], arguments[2])
-
-    return types.void(array, types.int64, types.int64, LANES), generate
 
 
 @compiled
@@ -43,4 +26,4 @@ def _send(source: Memory, entries: int, out: Memory, pitch: int, first: int, cou
             stream(out, e * pitch + first, load(source, e))
     else:
         for e in range(entries):
-            keep(out, e * pitch + first, count, load(source, e))
+            put_some(out, e * pitch + first, count, load(source, e))

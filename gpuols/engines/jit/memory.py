@@ -50,6 +50,34 @@ def write(builder: Any, address: Any, value: Any) -> None:
     builder.store(value, builder.bitcast(address, VECTOR.as_pointer()), align=8)
 
 
+def read_some(builder: Any, address: Any, count: int, left: Any) -> Any:
+    """The first `left` rows of eight, of so many columns; zero for the others."""
+    size = WIDTH * count
+    kind = ir.VectorType(DOUBLE, size)
+    place, there = builder.bitcast(address, kind.as_pointer()), first_rows(builder, left, count)
+    name = f"llvm.masked.load.v{size}f64.p0"
+    own = declared(builder, name, kind, place.type, INDEX, there.type, kind)
+    return builder.call(own, [place, INDEX(8), there, ir.Constant(kind, [0.0] * size)])
+
+
+def write_some(builder: Any, address: Any, value: Any, left: Any) -> None:
+    """Put the first `left` of eight lanes side by side at an address."""
+    place = builder.bitcast(address, VECTOR.as_pointer())
+    name = "llvm.masked.store.v8f64.p0"
+    put = declared(builder, name, ir.VoidType(), VECTOR, place.type, INDEX, BITS)
+    builder.call(put, [value, place, INDEX(8), first_rows(builder, left)])
+
+
+def first_rows(builder: Any, left: Any, count: int = 1) -> Any:
+    """A mask of the first `left` rows of eight, of so many columns."""
+    size = WIDTH * count
+    numbers = ir.Constant(ir.VectorType(INT, size), list(range(size)))
+    nothing = ir.Constant(numbers.type, ir.Undefined)
+    limit = builder.insert_element(nothing, builder.mul(left, INT(count)), INDEX(0))
+    everywhere = ir.Constant(ir.VectorType(INDEX, size), [0] * size)
+    return builder.icmp_signed("<", numbers, builder.shuffle_vector(limit, nothing, everywhere))
+
+
 @intrinsic
 def address(_: Any, array: Any, at: Any) -> Any:
     """Where an element of memory lies, which must outlive what is done there; None of None."""
@@ -93,6 +121,28 @@ def put(_: Any, memory: Any, at: Any, value: Any) -> Any:
         write(builder, pointer(context, builder, sig.args[0], *arguments[:2]), arguments[2])
 
     return types.void(memory, types.int64, LANES), generate
+
+
+@intrinsic
+def load_some(_: Any, memory: Any, at: Any, left: Any) -> Any:
+    """The first `left` of eight neighbours at an element of memory; zeros for the others."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        address = pointer(context, builder, sig.args[0], *arguments[:2])
+        return read_some(builder, address, 1, arguments[2])
+
+    return LANES(memory, types.int64, types.int64), generate
+
+
+@intrinsic
+def put_some(_: Any, memory: Any, at: Any, left: Any, value: Any) -> Any:
+    """Write the first `left` lanes side by side to an element of an memory's memory."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        address = pointer(context, builder, sig.args[0], *arguments[:2])
+        write_some(builder, address, arguments[3], arguments[2])
+
+    return types.void(memory, types.int64, types.int64, LANES), generate
 
 
 @intrinsic

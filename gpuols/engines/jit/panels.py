@@ -14,9 +14,18 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.lanes import INT, LANES, WIDTH, every, transposed
-from gpuols.engines.jit.memory import Memory, address, load, pointer, read, store, write
-from gpuols.engines.jit.products import read_some
+from gpuols.engines.jit.lanes import INT, WIDTH, every, transposed
+from gpuols.engines.jit.memory import (
+    Memory,
+    address,
+    load,
+    load_some,
+    pointer,
+    read,
+    read_some,
+    store,
+    write,
+)
 from gpuols.engines.jit.rows import join
 from gpuols.engines.workspace import Workspace, laid_out
 
@@ -72,17 +81,6 @@ def room_of(sizes: Sequence[int], space: Workspace) -> tuple[Array, NDArray[np.i
 
 
 @intrinsic
-def some(_: Any, array: Any, at: Any, left: Any) -> Any:
-    """The first `left` of eight neighbours in an array's memory; zeros for the others."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        address = pointer(context, builder, sig.args[0], *arguments[:2])
-        return read_some(builder, address, 1, arguments[2])
-
-    return LANES(array, types.int64, types.int64), generate
-
-
-@intrinsic
 def turn(_: Any, memory: Any, step: Any, last: Any, left: Any, out: Any, row: Any) -> Any:
     """Transpose the first `left` numbers of each of eight lines to every other row of a panel.
 
@@ -124,7 +122,7 @@ def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: M
                 store(panels, to + 1, load(address(line, lane), 1))
                 to += VECTORS
             for lane in range(whole, count, WIDTH):
-                store(panels, vector_of(lane, i), some(line, lane, count - lane))
+                store(panels, vector_of(lane, i), load_some(line, lane, count - lane))
     elif across == 0:
         for i in range(rows):
             for lane in range(0, count, WIDTH):

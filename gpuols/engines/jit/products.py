@@ -18,12 +18,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from gpuols.engines.jit.lanes import (
-    BITS,
-    DOUBLE,
     INDEX,
     INT,
     PICKS,
-    VECTOR,
     WIDTH,
     constant,
     declared,
@@ -31,7 +28,7 @@ from gpuols.engines.jit.lanes import (
     halves,
     spread,
 )
-from gpuols.engines.jit.memory import pointer, read, write
+from gpuols.engines.jit.memory import first_rows, pointer, read, read_some, write, write_some
 
 NARROW = 4  # columns of X whose products fit the registers
 AHEAD = 512  # numbers from what `narrow` reads to what it has brought near
@@ -78,7 +75,7 @@ def narrow(
 
         def add(index: Any, left: Any = None) -> None:
             row = builder.mul(index, INT(WIDTH))
-            there = None if left is None else _first(builder, left)
+            there = None if left is None else first_rows(builder, left)
             read_now = []
             for address, count in first:
                 own = builder.gep(address, [builder.mul(row, INT(count))])
@@ -128,34 +125,6 @@ def _columns(builder: Any, address: Any, count: int, left: Any) -> list[Any]:
     nothing = ir.Constant(table.type, ir.Undefined)
     picks = ([column + count * row for row in range(WIDTH)] for column in range(count))
     return [builder.shuffle_vector(table, nothing, PICKS(pick)) for pick in picks]
-
-
-def read_some(builder: Any, address: Any, count: int, left: Any) -> Any:
-    """The first `left` rows of eight, of so many columns; zero for the others."""
-    size = WIDTH * count
-    kind = ir.VectorType(DOUBLE, size)
-    place, there = builder.bitcast(address, kind.as_pointer()), _first(builder, left, count)
-    name = f"llvm.masked.load.v{size}f64.p0"
-    own = declared(builder, name, kind, place.type, INDEX, there.type, kind)
-    return builder.call(own, [place, INDEX(8), there, ir.Constant(kind, [0.0] * size)])
-
-
-def write_some(builder: Any, address: Any, value: Any, left: Any) -> None:
-    """Put the first `left` of eight lanes side by side at an address."""
-    place = builder.bitcast(address, VECTOR.as_pointer())
-    name = "llvm.masked.store.v8f64.p0"
-    put = declared(builder, name, ir.VoidType(), VECTOR, place.type, INDEX, BITS)
-    builder.call(put, [value, place, INDEX(8), _first(builder, left)])
-
-
-def _first(builder: Any, left: Any, count: int = 1) -> Any:
-    """A mask of the first `left` rows of eight, of so many columns."""
-    size = WIDTH * count
-    numbers = ir.Constant(ir.VectorType(INT, size), list(range(size)))
-    nothing = ir.Constant(numbers.type, ir.Undefined)
-    limit = builder.insert_element(nothing, builder.mul(left, INT(count)), INDEX(0))
-    everywhere = ir.Constant(ir.VectorType(INDEX, size), [0] * size)
-    return builder.icmp_signed("<", numbers, builder.shuffle_vector(limit, nothing, everywhere))
 
 
 def _totals(builder: Any, vectors: list[Any]) -> Any:

@@ -13,10 +13,9 @@ from gpuols.engines.jit.anchors import median
 from gpuols.engines.jit.batch import Outputs
 from gpuols.engines.jit.columns import Columns, columns_at, multiply
 from gpuols.engines.jit.compiling import compiled, kept, portable
-from gpuols.engines.jit.delivery import keep
 from gpuols.engines.jit.design import Room, room_in, room_size
 from gpuols.engines.jit.lanes import WIDTH, Lanes, choose, every, fma
-from gpuols.engines.jit.memory import Memory, address, load, store
+from gpuols.engines.jit.memory import Memory, address, load, put_some, store
 from gpuols.engines.jit.panels import (
     PANEL,
     ROWS,
@@ -201,13 +200,13 @@ def deliver(
     q, size = k + 1, outputs.moments.shape[1]
     places = 3 + k, 3 + q + k, 3 + 2 * q + k, 3 + 3 * q + product_of(k, k, k)
     for e in range(4):
-        keep(outputs.moments, e * size + first, count, load(v, places[e]))
+        put_some(outputs.moments, e * size + first, count, load(v, places[e]))
     for j in range(k):
         own = load(v, 3 + 3 * q + product_of(k, j, k))
-        keep(outputs.moments, (4 + j) * size + first, count, own)
+        put_some(outputs.moments, (4 + j) * size + first, count, own)
     for e in range(p + 2):
         own = load(rooms.answers, e if e < p else e + p)
-        keep(outputs.answers, e * size + first, count, own)
+        put_some(outputs.answers, e * size + first, count, own)
     rejected = 0
     for lane in range(count):
         outputs.status[0, first + lane] = np.int8(rooms.code[lane])

@@ -13,9 +13,9 @@ from numba.extending import intrinsic
 from gpuols.engines.jit.columns import Columns, Sums
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, WIDTH, constant, spread
-from gpuols.engines.jit.memory import pointer, read
+from gpuols.engines.jit.memory import pointer, read, read_some
 from gpuols.engines.jit.panels import SIDE, Sheet
-from gpuols.engines.jit.products import prefetch, read_some
+from gpuols.engines.jit.products import prefetch
 
 WIDEST = 12  # columns whose sums fit the registers beside what they are formed of
 WIDE_STRIP = 32  # panels that are read together
