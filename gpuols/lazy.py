@@ -18,7 +18,11 @@ else:
         """
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:
-            """Value for an instance, kept in its dict, where it is found from then on."""
+            """Value for an instance, kept in its dict, where it is found from then on.
+
+            Itself it does not keep: all it holds would wait for a collection of cycles.
+            """
             if instance is None:
                 return self
-            return vars(instance).setdefault(self.attrname, self.func(instance))
+            value = self.func(instance)
+            return value if value is instance else vars(instance).setdefault(self.attrname, value)

@@ -73,3 +73,14 @@ def test_all_threads_get_the_same_value():
         thread.join()
     assert shared.times == 4
     assert {id(value) for value in found} == {id(shared.value)}
+
+
+def test_who_is_its_own_value_does_not_keep_itself():
+    class Same:
+        @lazy
+        def value(self):
+            return self
+
+    same = Same()
+    assert same.value is same
+    assert same.__dict__ == {}

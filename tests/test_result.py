@@ -5,6 +5,7 @@ import gc
 import io
 import pickle
 import warnings
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -761,6 +762,39 @@ def test_a_file_that_save_did_not_write_is_refused(case, tmp_path):
     with pytest.raises(InputError, match=r"^path: got .*foreign\.npz.*Result\.save"):
         Result.load(path)
     gc.collect()  # a file left open is a warning, and so an error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        fit,
+        lambda: fit(5, add_intercept=True),
+        lambda: fit(5, m=(3,)),
+        lambda: fit(5, m=(3,), missing="drop"),
+        lambda: fit(m=(3,)),
+        lambda: fit_keys(["a", "b"]),
+        lambda: fit(5, solver="accurate"),
+        lambda: fit(5, singular="min_norm", ridge=1.0),
+        troubled,
+    ],
+)
+def test_what_a_result_holds_is_free_when_nobody_has_it(make):
+    gc.collect()
+    gc.disable()  # what is in a cycle would wait for a collection, which does not know how large
+    try:
+        result = make()
+        for name in (*STATISTICS, "responses"):
+            getattr(result, name)
+        R = np.eye(len(result.terms))
+        for each in (result.cov_params, result.conf_int, result.summary, result.__repr__):
+            each()
+        for each in (result.t_test, result.f_test):
+            each(R)
+        held = weakref.ref(result), weakref.ref(result._moments), weakref.ref(result._solution)
+        del result, each
+        assert [here() for here in held] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
