@@ -22,7 +22,7 @@ from gpuols.selection import ranges
 
 BUDGET = 256 * 2**20
 
-_SHARES = 4  # chunks for each thread, at least, where there is work enough
+_SHARES = 2  # part of what is left, of a thread's share, that a chunk is at most
 _READ_MOST = 4096  # regressions
 _READ_LEAST = 2**18  # numbers read: fewer are not worth a task
 _SOLVE_MOST = 16384  # regressions
@@ -177,7 +177,7 @@ def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list
     """
     least = _READ_LEAST // max(n * columns, 1)
     each = 16 * (n + columns * columns)
-    return ranges(count, batch_size or _step(count, each, least, _READ_MOST))
+    return _cut(count, each, least, _READ_MOST, batch_size)
 
 
 def solving(
@@ -209,7 +209,7 @@ def solving(
     each = 8 * (10 * k * k + 20 * (k + 1) * (m + 1) + 40) * (_PRECISE if precise else 1)
     least = _SOLVE_LEAST if k <= SMALL else _FACTORED_LEAST
     most = min(_SOLVE_MOST, max(least, _SOLVE // max(k, 1) ** 2))
-    return ranges(count, batch_size or _step(count, each, least, most))
+    return _cut(count, each, least, most, batch_size)
 
 
 def column_chunks(
@@ -235,10 +235,8 @@ def column_chunks(
     """
     each = TILE * 8 * (12 * k + 60) * (_PRECISE if precise else 1)
     count = -(-m // TILE)
-    step = _step(count, each, _READ_LEAST // max(TILE * n, 1), _TILES_MOST)
-    if batch_size is not None:
-        step = -(-batch_size // TILE)
-    tiles = ranges(count, step)
+    size = None if batch_size is None else -(-batch_size // TILE)
+    tiles = _cut(count, each, _READ_LEAST // max(TILE * n, 1), _TILES_MOST, size)
     return [slice(part.start * TILE, min(part.stop * TILE, m)) for part in tiles] or [slice(0, 0)]
 
 
@@ -261,17 +259,21 @@ def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list
     """
     each = 16 * (k + 4) ** 2
     least = max(_MASKED_LEAST, _READ_LEAST // max(n, 1))
-    return ranges(count, batch_size or _step(count, each, least, _SOLVE_MOST))
+    return _cut(count, each, least, _SOLVE_MOST, batch_size)
 
 
-def _step(count: int, each: int, least: int, most: int) -> int:
-    """Regressions a chunk: a fair share for each thread, but worth a task, and affordable."""
-    if count <= 1:
-        return 1  # without a look at how many threads there are
-    workers = threads()
-    fair = -(-count // (_SHARES * workers))
-    affordable = BUDGET // workers // max(each, 1)
-    return max(1, min(affordable, most, max(fair, least)))
+def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -> list[slice]:
+    """Ranges that are worth a task, and affordable, the last ones short: threads end together."""
+    if batch_size is not None or count <= 1:
+        return ranges(count, batch_size or 1)  # without a look at how many threads there are
+    workers, start, spans = threads(), 0, []
+    most = min(most, BUDGET // workers // max(each, 1))
+    while start < count:
+        share = -(-(count - start) // (_SHARES * workers))
+        stop = min(count, start + max(1, min(most, max(share, least))))
+        spans.append(slice(start, stop))
+        start = stop
+    return spans
 
 
 def reporter(progress: Progress) -> Report | None:
