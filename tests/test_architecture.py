@@ -64,6 +64,7 @@ FLOORS = {
     "engines.threads": 2,
     "engines.transfer": 1,
     "engines.workspace": 1,
+    "engines.reserve": 2,
     "problems": 6,
     "inference": 6,
     "contrasts": 7,

@@ -24,6 +24,7 @@ from gpuols.engines.jit.buckets import (
 )
 from gpuols.engines.jit.groups import Stretches
 from gpuols.engines.labels import Labels
+from gpuols.engines.reserve import take
 from gpuols.engines.tables import LongTable, frozen, lines_of, memory_of
 from gpuols.engines.threads import run
 from gpuols.engines.workspace import Workspace
@@ -106,7 +107,7 @@ class Dealt:
         k, m, heavy = (columns.width for columns in self._columns)
         self._sizes, self._known = (k, m), columns_of(k, m)
         self._size = k + m + heavy
-        self._space = Workspace()
+        self._records = np.empty(0)
 
     def rounds(self, batch_size: int | None) -> Iterator[Sequence[slice]]:
         """Ranges of groups whose rows fit the budget, in buckets."""
@@ -153,7 +154,8 @@ class Dealt:
         blocks = -(-numbers // (1 << shift))
         begins = (np.cumsum(blocks) - blocks.ravel()).reshape(blocks.shape) << shift
         self._edges, self._stretches = edges, np.stack([begins, numbers], axis=-1)
-        self._records = self._space.array("records", (int(blocks.sum()) * block,))
+        if (room := int(blocks.sum()) * block) > self._records.size:
+            self._records = take(room)
 
         def work(span: int, space: Workspace) -> int:
             at = begins[:, span].copy()
