@@ -56,6 +56,7 @@ FLOORS = {
     "engines.exchange": 1,
     "engines.jit.compiling": 1,
     "engines.jit.hashing": 1,
+    "engines.helpers": 1,
     "engines.kernels": 1,
     "engines.labels": 2,
     "engines.ordering": 1,

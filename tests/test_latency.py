@@ -32,7 +32,7 @@ def test_one_regression_starts_no_threads(monkeypatch, device):
         raise AssertionError("a pool")
 
     monkeypatch.setenv(THREADS_VARIABLE, "4")
-    monkeypatch.setattr(threads, "_crew", refuse)
+    monkeypatch.setattr(threads._crew, "hire", refuse)
     X, y = one()
     assert gpuols.fit(X, y, device=device).status == gpuols.Status.OK
     with pytest.raises(AssertionError, match="a pool"):

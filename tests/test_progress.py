@@ -13,7 +13,6 @@ import pytest
 import threadpoolctl
 
 import gpuols
-from gpuols.engines import threads as spreading
 
 NUMBERS = ("params", "bse", "ssr", "error_bound", "normalized_cov", "status", "rank")
 
@@ -192,28 +191,6 @@ def test_an_interrupt_from_the_keyboard_stops_the_work(threads, two_blas_threads
         gpuols.fit(normal(3000, 12, 2), normal(3000, 12), progress=progress, batch_size=1)
     assert len(seen) < 1000
     assert blas_threads() == two_blas_threads
-
-
-def test_helpers_stay_and_do_not_grow_in_number(threads):
-    before = threading.active_count()
-    for _ in range(50):
-        CALLS["a batch"][1](batch_size=1)
-    assert threading.active_count() < before + threads
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for found in [pool.submit(CALLS["a batch"][1], batch_size=1) for _ in range(50)]:
-            found.result()
-    assert threading.active_count() < before + threads
-
-
-def test_work_is_done_where_no_thread_can_start(threads, monkeypatch):
-    class Nobody:
-        def submit(self, work):
-            raise RuntimeError("can't start new thread")
-
-    _, call = CALLS["a batch"]
-    want = call()
-    monkeypatch.setattr(spreading, "_crew", lambda number: Nobody())
-    assert_same_bits(call(batch_size=1), want)
 
 
 def test_who_calls_works_too(threads, monkeypatch):

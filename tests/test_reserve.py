@@ -88,6 +88,17 @@ def test_an_older_system_that_does_not_know_the_advice_keeps_nothing(monkeypatch
 
 
 @needs_advice
+def test_without_memory_the_error_is_that_of_numpy(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    assert len(reserve.take(SIZE)) == SIZE
+    with pytest.raises(MemoryError):
+        reserve.take(2**50)
+
+
+@needs_advice
 def test_groups_have_the_same_bits_whatever_the_room_held(monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.setattr(reserve, "_LEAST", 8)

@@ -29,26 +29,31 @@ def take(size: int) -> Array:
     """
     if 8 * size < _LEAST or not hasattr(mmap, "MADV_FREE"):
         return aligned((size,))
-    room = _kept() or _made(8 * size)
-    if len(room) < 8 * size:
-        room = _made(8 * size)
+    room = _kept(8 * size) or _made(8 * size)
+    if room is None:
+        return aligned((size,))
     whole = np.frombuffer(room)
     finalize(whole, _keep, room).atexit = False
     return whole[:size]
 
 
-def _made(size: int) -> mmap.mmap:
-    room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+def _kept(size: int) -> mmap.mmap | None:
+    """What was kept, if it is large enough; if not it is gone."""
+    try:
+        room = _room.pop()
+    except IndexError:
+        return None
+    return room if len(room) >= size else None
+
+
+def _made(size: int) -> mmap.mmap | None:
+    try:
+        room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:  # no memory: NumPy says so in its own way, or finds some
+        return None
     with suppress(AttributeError, OSError):  # large pages, where the system has them
         room.madvise(mmap.MADV_HUGEPAGE)
     return room
-
-
-def _kept() -> mmap.mmap | None:
-    try:
-        return _room.pop()
-    except IndexError:
-        return None
 
 
 def _keep(room: mmap.mmap) -> None:

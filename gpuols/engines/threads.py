@@ -1,9 +1,8 @@
 """Chunks over threads, with BLAS held to one thread each.
 
-Who calls works, too, and helpers beside: threads that stay, for to start and to end them takes
-half a millisecond where the caches hold other things. While it waits for them the main thread wakes
-now and then, for only it can act on Ctrl-C, and where the signal reaches another thread, or on
-Windows, nothing else wakes it.
+Who calls works, too, and helpers beside. While it waits for them the main thread wakes now and
+then, for only it can act on Ctrl-C, and where the signal reaches another thread, or on Windows,
+nothing else wakes it.
 
 The limit on BLAS is a property of the process, so one reference-counted guard serves all
 concurrent calls: the first in sets it, the last out restores it. A process forked meanwhile has
@@ -12,14 +11,14 @@ the limit but not the threads that hold it: its next call takes the limit over a
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from gpuols.engines.helpers import Crew
 from gpuols.engines.workspace import Workspace
 from gpuols.options import threads
 
@@ -63,65 +62,78 @@ def spread(
     total: int = 0,
 ) -> None:
     """Work through tasks as `run` does, where no task calls BLAS."""
-    lock, waiting = Lock(), iter(tasks)
-    finished, stopped = 0, False
-    failures: list[BaseException] = []
-
-    def consume() -> None:
-        nonlocal finished, stopped
-        space = Workspace()
-        try:
-            while not stopped:
-                with lock:
-                    task = next(waiting, _END)
-                if task is _END:
-                    return
-                number = work(task, space)
-                if report is not None:
-                    with lock:
-                        finished += number
-                        report(finished, total)
-        except BaseException as error:
-            stopped = True
-            failures.append(error)
-
-    hired: list[Future[None]] = []
+    call = _Call(tasks, work, report, total)
     try:
         if len(tasks) > 1:
-            _hire(consume, len(tasks) - 1, hired)
-        consume()
+            most = threads() - 1
+            _crew.hire(call.help, min(most, len(tasks) - 1), most)
+        call.consume()
+        call.end()
     finally:
-        stopped = True
-        _await(hired)
-    try:
-        if failures:
-            raise failures[0]
-    finally:
-        failures.clear()  # the frames of an error would keep it, and it keeps them
+        call.end()
+    call.raise_failure()
 
 
 _END: Any = object()
 
 
-def _await(hired: Sequence[Future[None]]) -> None:
-    """Wait until no helper works; who has not begun need not."""
-    pending = {future for future in hired if not future.cancel()}
-    while pending:
-        _, pending = wait(pending, timeout=_PATIENCE)
+class _Call:
+    """Tasks of one call, and who works at them."""
 
+    def __init__(self, tasks: Sequence[Any], work: Any, report: Any, total: int) -> None:
+        self._changed, self._open, self._helpers = Condition(), True, 0
+        self._waiting, self._work = iter(tasks), work
+        self._report, self._finished, self._total = report, 0, total
+        self._failures: list[BaseException] = []
 
-def _hire(work: Callable[[], None], most: int, hired: list[Future[None]]) -> None:
-    """Have helpers do work, as many as there are, but so many at most."""
-    number = threads() - 1
-    with suppress(RuntimeError):  # no thread can start: at exit, or where there are too many
-        for _ in range(min(number, most)):
-            hired += [_crew(number).submit(work)]
+    def help(self) -> None:
+        """Do as `consume`, unless the call has ended."""
+        with self._changed:
+            if not self._open:
+                return
+            self._helpers += 1
+        self.consume()
+        with self._changed:
+            self._helpers -= 1
+            self._changed.notify_all()
 
+    def consume(self) -> None:
+        """Do tasks until there are no more, or one has failed."""
+        try:
+            self._do_tasks(Workspace())
+        except BaseException as error:
+            self._open = False
+            self._failures.append(error)
 
-@cache
-def _crew(number: int) -> ThreadPoolExecutor:
-    """So many helpers of all calls; who calls while none is idle works alone."""
-    return ThreadPoolExecutor(number, thread_name_prefix="gpuols")
+    def _do_tasks(self, space: Workspace) -> None:
+        while self._open:
+            with self._changed:
+                task = next(self._waiting, _END)
+            if task is _END:
+                return
+            number = self._work(task, space)
+            if self._report is not None:
+                with self._changed:
+                    self._finished += number
+                    self._report(self._finished, self._total)
+
+    def end(self) -> None:
+        """Wait until no helper works, then let go of the tasks: one who comes later finds none."""
+        with self._changed:
+            self._open = False
+            while self._helpers:
+                self._changed.wait(_PATIENCE)
+            self._waiting, self._work, self._report = iter(()), None, None
+
+    def raise_failure(self) -> None:
+        """Raise what failed first; nothing here keeps it, for it keeps the frames it came by."""
+        if self._failures:
+            failure = self._failures[0]
+            self._failures.clear()
+            try:
+                raise failure
+            finally:
+                del failure
 
 
 class _BlasGuard:
@@ -133,14 +145,13 @@ class _BlasGuard:
         self.original = original  # empty while BLAS has as many as it had
 
 
-_guard = _BlasGuard()
+_guard, _crew = _BlasGuard(), Crew()
 
 
 def _begin_anew() -> None:
     """In a child, which has no helpers, and maybe a limit that nobody there holds."""
-    global _guard
-    _guard = _BlasGuard(_guard.original)
-    _crew.cache_clear()
+    global _guard, _crew
+    _guard, _crew = _BlasGuard(_guard.original), Crew()
 
 
 if hasattr(os, "register_at_fork"):

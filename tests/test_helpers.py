@@ -1,0 +1,175 @@
+"""Helpers stay from call to call, and no call leaves anything with them."""
+
+import _thread
+import gc
+import os
+import threading
+import time
+import weakref
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+import gpuols
+from gpuols.engines import helpers, threads
+
+PATIENCE = 10
+
+
+@pytest.fixture(params=[2, 4])
+def number(request, monkeypatch):
+    """Threads of a call, with a crew of its own."""
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", str(request.param))
+    monkeypatch.setattr(threads, "_crew", helpers.Crew())
+    return request.param
+
+
+def rows(count=40):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(count, 12, 2)), rng.normal(size=(count, 12))
+
+
+def fit(**options):
+    return gpuols.fit(*rows(), batch_size=1, **options)
+
+
+def test_they_stay_and_are_one_fewer_than_threads(number, monkeypatch):
+    before = threading.active_count()
+    for _ in range(30):
+        fit()
+    assert before < threading.active_count() <= before + number - 1
+    others = [threading.Thread(target=fit) for _ in range(8)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert threading.active_count() <= before + number - 1
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", "1")
+    fit()
+    assert threading.active_count() <= before + number - 1
+
+
+def test_who_calls_alone_where_no_thread_can_start(number, monkeypatch):
+    class Refused(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(helpers, "Thread", Refused)
+    seen = set()
+    fit(progress=lambda done, total: seen.add(threading.current_thread()))
+    assert seen == {threading.main_thread()}
+    monkeypatch.setattr(helpers, "Thread", threading.Thread)
+    before = threading.active_count()
+    fit()
+    assert threading.active_count() > before
+
+
+def test_one_who_comes_late_finds_nothing_to_do(number):
+    jobs, done = [], []
+
+    class Late:
+        def hire(self, job, wanted, most):
+            jobs.append(job)
+
+    threads._crew = Late()
+    threads.spread(range(3), lambda task, space: done.append(task) or 1)
+    jobs[0]()
+    assert done == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_of_a_call_is_held_when_it_has_ended(number, fails):
+    class Data:
+        pass
+
+    def call(data):
+        def work(task, space):
+            assert data is not None
+            time.sleep(0.0005)
+            if fails and task == 7:
+                raise ValueError("seven")
+            return 1
+
+        threads.spread(range(12), work)
+
+    gc.collect()
+    gc.disable()
+    try:
+        held = []
+        for _ in range(20):
+            data = Data()
+            held.append(weakref.ref(data))
+            with pytest.raises(ValueError, match="seven") if fails else nullcontext():
+                call(data)
+            del data
+            assert held[-1]() is None
+    finally:
+        gc.enable()
+
+
+def test_calls_beside_a_long_one_hold_nothing_either(number):
+    inside, on, held = threading.Event(), threading.Event(), []
+
+    def wait(task, space):
+        inside.set()
+        assert on.wait(PATIENCE)
+        return 1
+
+    long = threading.Thread(target=threads.spread, args=(range(4), wait))
+    long.start()
+    assert inside.wait(PATIENCE)
+    for _ in range(5):
+        work = lambda task, space: 1  # noqa: E731 (one of its own each time)
+        held.append(weakref.ref(work))
+        threads.spread(range(4), work)
+        del work
+    assert [here() for here in held] == [None] * 5
+    on.set()
+    long.join()
+
+
+def test_an_interrupt_while_the_caller_waits_is_raised_when_all_have_ended(number):
+    main, ended, told = threading.main_thread(), [], []
+    helping = threading.Event()
+
+    def work(task, space):
+        if threading.current_thread() is main:
+            assert helping.wait(PATIENCE)
+            return 1
+        helping.set()
+        time.sleep(0.1)
+        _thread.interrupt_main()
+        time.sleep(0.4)
+        ended.append(task)
+        return 1
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.spread(range(2), work, lambda done, total: told.append(done), 2)
+    assert len(ended) == 1
+    after = list(told)
+    time.sleep(0.2)
+    assert told == after
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors can't be chosen")
+def test_they_work_on_the_processors_of_who_calls(number):
+    every = os.sched_getaffinity(0)
+    if len(every) < 2:
+        pytest.skip("one processor")
+    seen = {}
+
+    def work(task, space):
+        time.sleep(0.001)
+        seen[threading.get_ident()] = os.sched_getaffinity(0)
+        return 1
+
+    try:
+        for wanted in (every, {min(every)}, {max(every)}, every):
+            os.sched_setaffinity(0, wanted)
+            seen.clear()
+            threads.spread(range(20), work)
+            assert len(seen) > 1
+            assert all(own == wanted for own in seen.values())
+    finally:
+        os.sched_setaffinity(0, every)
