@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from time import sleep
 from typing import Any
 
 from benchmarks import turns
@@ -16,6 +17,8 @@ from benchmarks.timing import Deadline, Run, Turn, climb, timed, warm
 from benchmarks.turns import OURS, Entrant
 
 Row = dict[str, Any]
+
+_REST_S = 0.1
 
 PLAIN = {"NumPy loop", "NumPy lstsq at once", *STRATEGIES}
 """Names of what is NumPy alone."""
@@ -72,6 +75,11 @@ def measure(
 
 
 def _time_one(run: Run) -> tuple[float, Any]:
+    """Seconds and output of a run, begun when the threads of the one before it have gone to sleep.
+
+    Those of OpenBLAS wait for more to do for 2²⁶ cycles, and slow down whoever comes next.
+    """
+    sleep(_REST_S)
     return timed(run, HOST.wait)
 
 
