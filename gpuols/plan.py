@@ -264,8 +264,8 @@ def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list
 
 def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -> list[slice]:
     """Ranges that are worth a task, and affordable, the last ones short: threads end together."""
-    if batch_size is not None or count <= 1:
-        return ranges(count, batch_size or 1)  # without a look at how many threads there are
+    if batch_size is not None:
+        return ranges(count, batch_size)
     workers, start, spans = threads(), 0, []
     most = min(most, BUDGET // workers // max(each, 1))
     while start < count:

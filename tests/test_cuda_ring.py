@@ -253,7 +253,7 @@ class Broken(Columnar):
 def assert_nothing_is_held(pretended):
     gc.collect()
     assert pretended.locked == 0
-    assert not any(thread.name.startswith("gpuols") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("gpuols_") for thread in threading.enumerate())
     assert all(stream.done for stream in streams.pair(0))
 
 
