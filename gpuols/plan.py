@@ -22,7 +22,7 @@ from gpuols.selection import ranges
 
 BUDGET = 256 * 2**20
 
-_SHARES = 2  # part of what is left, of a thread's share, that a chunk is at most
+_SHARES = 2  # parts of a thread's share of what is left: a chunk is one at most
 _READ_MOST = 4096  # regressions
 _READ_LEAST = 2**18  # numbers read: fewer are not worth a task
 _SOLVE_MOST = 16384  # regressions

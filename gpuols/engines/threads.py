@@ -74,7 +74,7 @@ def spread(
         call.consume()
         call.end()
     finally:
-        call.end()
+        call.end()  # where Ctrl-C came while it waited, nobody works on when it is raised
     call.raise_failure()
 
 

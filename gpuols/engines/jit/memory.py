@@ -136,7 +136,7 @@ def load_some(_: Any, memory: Any, at: Any, left: Any) -> Any:
 
 @intrinsic
 def put_some(_: Any, memory: Any, at: Any, left: Any, value: Any) -> Any:
-    """Write the first `left` lanes side by side to an element of an memory's memory."""
+    """Write the first `left` lanes side by side, the first to an element of memory."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         address = pointer(context, builder, sig.args[0], *arguments[:2])
