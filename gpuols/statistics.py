@@ -41,8 +41,9 @@ class Statistics(Holding):
     @statistic
     def bse(self) -> Any:
         """Standard errors of the coefficients; L+(p,m)."""
-        roots = np.sqrt(self._solution.variances), np.sqrt(self.scale)
-        return roots[0][..., None] * roots[1][..., None, :]
+        errors = np.sqrt(self._solution.variances)[..., None]
+        in_place = errors if self.scale.shape[-1] == 1 else None
+        return np.multiply(errors, np.sqrt(self.scale)[..., None, :], out=in_place)
 
     @statistic
     def tvalues(self) -> Any:
