@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpuols.numerics.cholesky import SMALL, TILE
+from gpuols.numerics.lanes import tile_of
 from gpuols.options import Progress, threads
 from gpuols.records import filled
 from gpuols.selection import ranges
@@ -31,7 +32,6 @@ _FACTORED_LEAST = 256  # regressions, where each is factored by itself
 _SOLVE = 2**17  # numbers in the Gram matrices: more do not stay in cache
 _TILES_MOST = 256
 _PRECISE = 6  # times the temporaries in double-double
-_MASKED_LEAST = 32  # responses: fewer take as long
 
 _CLEARLY = 1.25  # times as long must the CPU take: rates are never quite right
 
@@ -233,11 +233,9 @@ def column_chunks(
     list of slice
         Ranges that cover ``range(m)``.
     """
-    each = TILE * 8 * (12 * k + 60) * (_PRECISE if precise else 1)
-    count = -(-m // TILE)
-    size = None if batch_size is None else -(-batch_size // TILE)
-    tiles = _cut(count, each, _READ_LEAST // max(TILE * n, 1), _TILES_MOST, size)
-    return [slice(part.start * TILE, min(part.stop * TILE, m)) for part in tiles] or [slice(0, 0)]
+    each = 8 * (12 * k + 60) * (_PRECISE if precise else 1)
+    least, most = _READ_LEAST // max(n, 1), TILE * _TILES_MOST
+    return _cut_tiles(TILE, m, each, least, most, batch_size) or [slice(0, 0)]
 
 
 def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list[slice]:
@@ -257,9 +255,19 @@ def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list
     list of slice
         Ranges that cover ``range(count)``.
     """
-    each = 16 * (k + 4) ** 2
-    least = max(_MASKED_LEAST, _READ_LEAST // max(n, 1))
-    return _cut(count, each, least, _SOLVE_MOST, batch_size)
+    if batch_size is not None:
+        return ranges(count, batch_size)
+    least, each = _READ_LEAST // max(n, 1), 16 * (k + 4) ** 2
+    return _cut_tiles(tile_of(n), count, each, least, _SOLVE_MOST, None)
+
+
+def _cut_tiles(
+    tile: int, count: int, each: int, least: int, most: int, batch_size: int | None
+) -> list[slice]:
+    """As `_cut`, on tiles."""
+    size = None if batch_size is None else -(-batch_size // tile)
+    tiles = _cut(-(-count // tile), tile * each, least // tile, most // tile, size)
+    return [slice(part.start * tile, min(part.stop * tile, count)) for part in tiles]
 
 
 def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -> list[slice]:
@@ -269,8 +277,11 @@ def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -
     workers, start, spans = threads(), 0, []
     most = min(most, BUDGET // workers // max(each, 1))
     while start < count:
-        share = -(-(count - start) // (_SHARES * workers))
-        stop = min(count, start + max(1, min(most, max(share, least))))
+        left = count - start
+        share = max(least, -(-left // (_SHARES * workers)))
+        if left < (workers + 1) * least:  # the last ones, alike
+            share = -(-left // max(1, min(workers, left // least)))
+        stop = min(count, start + max(1, min(most, share)))
         spans.append(slice(start, stop))
         start = stop
     return spans

@@ -5,11 +5,11 @@ import pytest
 
 import gpuols
 from gpuols import Status
-from gpuols.engines import masked
 from gpuols.engines.anchors import weighted_rows
+from gpuols.numerics.lanes import tile_of
 
 ROWS, COLUMNS = 300, 3
-COUNT = masked._TILE + 20
+COUNT = tile_of(ROWS) + 20
 
 ANSWERS = ("params", "bse", "ssr", "rsquared", "llf", "nobs", "error_bound", "status")
 

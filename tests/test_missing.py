@@ -14,9 +14,10 @@ from test_result import STATISTICS, assert_equal_arrays, assert_same
 import gpuols
 from gpuols import InputError, Status
 from gpuols.engines import masked
+from gpuols.numerics.lanes import tile_of
 from gpuols.options import THREADS_VARIABLE
 
-TILE = masked._TILE
+TILE = tile_of(150)
 OPTIONS = {"missing": "drop", "add_intercept": True}
 
 
@@ -173,7 +174,7 @@ SHARED = [(5, 1), (60, 3), (256, 2), (257, 2), (300, 16), (300, 17), (130, 65), 
 VARIANTS = ["plain", "intercept", "weights", "ridge"]
 
 
-def shared(shape, variant, m=3 * TILE + 5):
+def shared(shape, variant, m=TILE + 133):
     """One design, m responses with holes, weights and options."""
     n, k = shape
     rng = np.random.default_rng([n, k])

@@ -8,6 +8,7 @@ import pytest
 import gpuols
 from gpuols import plan
 from gpuols.numerics.cholesky import TILE
+from gpuols.numerics.lanes import tile_of
 from gpuols.options import THREADS_VARIABLE
 
 
@@ -25,7 +26,9 @@ def test_every_regression_is_in_one_chunk(count, batch_size):
     for spans in (reading, solving, columns, masked):
         assert covered(spans) == list(range(count))
     assert all(span.start % TILE == 0 for span in columns)
-    if batch_size:
+    if batch_size is None:
+        assert all(span.start % tile_of(100) == 0 for span in masked)
+    else:
         assert (
             max(s.stop - s.start for s in [*reading, *solving, *masked, slice(0, 0)]) <= batch_size
         )

@@ -88,8 +88,10 @@ def _packed(valid: Mask) -> NDArray[np.uint8]:
     if valid.flags.c_contiguous:
         return np.packbits(valid, axis=1, bitorder="little")
     count, rows = valid.shape
-    bits = np.zeros((-(-rows // 8), 8, count), np.uint8)
-    np.multiply(valid.T, _PLACES[np.arange(rows) % 8, None], out=bits.reshape(-1, count)[:rows])
+    bits = np.empty((-(-rows // 8), 8, count), np.uint8)
+    by_row = bits.reshape(-1, count)
+    np.multiply(valid.T, _PLACES[np.arange(rows) % 8, None], out=by_row[:rows])
+    by_row[rows:] = 0
     return np.ascontiguousarray(np.bitwise_or.reduce(bits, axis=1).T)
 
 

@@ -10,9 +10,9 @@ would write X again for each: that is k + 1 columns of rows to write and weigh f
 here it is two. Where all have the one response, and only the weights are their own, it is a column
 as those of X are, and one product serves; but where those of zero weight give it another anchor.
 
-Every product is one tile of `_TILE` responses, the last padded, and at most `BLOCK` rows, summed as
-a tree: a response's bits depend on no other. A tile is what stays in cache from its writing to its
-product; one of 32 takes up to a fifth longer a response.
+Every product is one tile of responses, the last padded, and at most `BLOCK` rows, summed as a tree:
+a response's bits depend on no other. A tile stays in cache from its writing to its product; with
+half as many responses threads that make short calls wait for one another.
 
 A response that has a row whose products are not finite is summed again by `gram`, as is one whose
 weights are so large that they could hide an underflow of z ⊗ z. Only its own rows decide that.
@@ -32,15 +32,14 @@ from gpuols.engines.tables import Repeated, Table
 from gpuols.engines.workspace import TreeSum, Workspace
 from gpuols.moments import Moments
 from gpuols.numerics.bound import BLOCK
-from gpuols.numerics.lanes import to_last
+from gpuols.numerics.lanes import tile_of, to_last
 from gpuols.selection import ranges
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_TILE = 128
 # Responses read together, if the sums of so many fit into `_SUMS` numbers.
-_GROUP = 8 * _TILE
+_GROUP = 2048
 _SUMS = 2**21
 # Numbers looked at together in search of anchors.
 _SEEN = 2**20
@@ -70,7 +69,8 @@ def sum_masked(
     first = design.first(k)
     doubtful = np.zeros(which.stop - which.start, bool)
     depth = 1 + (n // BLOCK).bit_length()
-    step = min(_GROUP, max(1, _SUMS // (depth * width(k + 1) * _TILE)) * _TILE)
+    tile = tile_of(n)
+    step = min(_GROUP, max(1, _SUMS // (depth * width(k + 1) * tile)) * tile)
     for group in ranges(len(doubtful), step):
         some = slice(which.start + group.start, which.start + group.stop)
         anchor = np.zeros(some.stop - some.start)
@@ -115,9 +115,10 @@ def _sum_some(
 ) -> tuple[Array, Mask]:
     """Sums about the anchors, as `_Block.multiply` has them, and which to sum again, (b,)."""
     count = len(which)
-    tree, doubtful, tiles = TreeSum(_add), np.zeros(count, bool), ranges(count, _TILE)
+    tile = tile_of(len(products.there))
+    tree, doubtful, tiles = TreeSum(_add), np.zeros(count, bool), ranges(count, tile)
     more = 2 if y is None else 4 + len(products.anchor)
-    shape = products.width + more, len(tiles) * _TILE
+    shape = products.width + more, len(tiles) * tile
     for rows, table in products.tables(space):
         wild = ~products.tame[rows]
         there = products.there[rows] if drop else None
@@ -126,10 +127,10 @@ def _sum_some(
             own = _span(which[part])
             u = None if y is None else y[own, rows][:, :, 0].T
             w = None if weights is None else weights[own, rows].T
-            block = _Block.write(u, w, anchor[part], there, space)
+            block = _Block.write(tile, u, w, anchor[part], there, space)
             if wild.any():
                 doubtful[part] |= (block.w[wild, : part.stop - part.start] != 0).any(axis=0)
-            block.multiply(table, sums[:, part.start : part.start + _TILE])
+            block.multiply(table, sums[:, part.start : part.start + tile])
         tree.add(sums)
     sums = tree.total()[0][:, :count]
     return sums, np.asarray(doubtful | ~(sums[0] < HEAVY))
@@ -183,8 +184,7 @@ def _valid(
     heavy = None if weights is None or weights.min() > 0 else weights > 0
     if not drop:
         return heavy
-    valid: Mask = np.isnan(near)
-    np.logical_not(valid, out=valid)
+    valid: Mask = near == near
     if not products.there.all():
         valid &= products.there
     if heavy is not None:
@@ -198,9 +198,9 @@ class _Block:
 
     Attributes
     ----------
-    w : (rows, _TILE)
+    w : (rows, tile)
         Weights.
-    u, wu : (rows, _TILE) or None
+    u, wu : (rows, tile) or None
         Shifted responses and their products with the weights; None where all have the one response.
     least : float or None
         The least of the weights, not above any of them; None where they are zeros and ones.
@@ -214,6 +214,7 @@ class _Block:
     @classmethod
     def write(
         cls,
+        tile: int,
         y: NDArray[Any] | None,
         weights: NDArray[Any] | None,
         anchor: Array,
@@ -226,7 +227,7 @@ class _Block:
         """
         given = y if weights is None else weights
         assert given is not None
-        shape, count = (len(given), _TILE), len(anchor)
+        shape, count = (len(given), tile), len(anchor)
         w, u, wu, least = space.array("weights", shape), None, None, 1.0
         written, tests = list[Array](), list[Mask]()
         if weights is not None:
