@@ -77,30 +77,36 @@ def weighted_rows(valid: Mask) -> tuple[NDArray[np.int64], ...]:
     if valid.all():
         return tuple(np.full(count, row) for row in unweighted_rows(rows))
     eights = _packed(valid)
-    seen = np.bitwise_count(eights).cumsum(axis=1, dtype=np.min_scalar_type(rows))
-    number = seen[:, -1].astype(np.int64)
-    last = np.maximum(number - 1, 0)
-    return tuple(_find(eights, seen, np.stack([0 * number, number // 2, last])))
+    seen = np.bitwise_count(eights).cumsum(axis=0, dtype=np.min_scalar_type(rows))
+    number = seen[-1].astype(np.int64)
+    ranks = 0 * number, number // 2, np.maximum(number - 1, 0)
+    return tuple(_find(eights, seen, rank) for rank in ranks)
 
 
 def _packed(valid: Mask) -> NDArray[np.uint8]:
-    """Bits of (b, n), eight rows a byte; with the rows apart by products, ten times as fast."""
+    """Bits of (b, n), eight rows a byte, (n/8, b); with the rows apart by products, as fast."""
     if valid.flags.c_contiguous:
-        return np.packbits(valid, axis=1, bitorder="little")
+        return np.ascontiguousarray(np.packbits(valid, axis=1, bitorder="little").T)
     count, rows = valid.shape
     bits = np.empty((-(-rows // 8), 8, count), np.uint8)
     by_row = bits.reshape(-1, count)
     np.multiply(valid.T, _PLACES[np.arange(rows) % 8, None], out=by_row[:rows])
     by_row[rows:] = 0
-    return np.ascontiguousarray(np.bitwise_or.reduce(bits, axis=1).T)
+    return np.asarray(np.bitwise_or.reduce(bits, axis=1))
 
 
-def _find(eights: NDArray[np.uint8], seen: NDArray[Any], rank: NDArray[Any]) -> NDArray[np.int64]:
-    """Rows of the bits of ranks (r, b), from 0, in (b, n/8) bytes; `seen`: bits up to each byte."""
-    byte = (seen > rank[:, :, None].astype(seen.dtype)).argmax(axis=2)
-    each = np.arange(len(seen))
-    eight = eights[each, byte]
-    left = rank - seen[each, byte] + np.bitwise_count(eight)
+def _find(
+    eights: NDArray[np.uint8], seen: NDArray[Any], rank: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Rows of the bits of ranks (b,), from 0, in (n/8, b) bytes; `seen`: bits up to each byte.
+
+    Where there is no bit it is the first row.
+    """
+    before = seen[:-1] < np.minimum(rank + 1, seen[-1]).astype(seen.dtype)
+    byte = np.add.reduce(before, axis=0, dtype=np.min_scalar_type(len(seen))).astype(np.int64)
+    each = np.arange(len(byte))
+    eight = eights[byte, each]
+    left = rank - seen[byte, each] + np.bitwise_count(eight)
     return np.asarray(8 * byte + _BITS[eight, left])
 
 

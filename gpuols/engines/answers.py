@@ -123,8 +123,8 @@ def _intercept(
     that share a design, ȳ - t'z: the terms of that sum are no larger than the bound allows for,
     and it takes a tenth of the time.
     """
-    half, reach, variance = reach_mean(lanes, k, design)
     mean, low = means(lanes)
+    half, reach, variance = reach_mean(lanes, k, design, mean)
     value, rest = mean[k:], low[k:]
     if shared:
         return (value - total(half * z) + rest)[None], reach, variance
@@ -135,13 +135,18 @@ def _intercept(
     return (value + rest)[None], reach, variance
 
 
-def reach_mean(lanes: Moments, k: int, design: Design) -> tuple[Array, Array, Array]:
-    """Root of the inverse times the mean of the columns (k, 1, b), reach and variance (1, b)."""
+def reach_mean(lanes: Moments, k: int, design: Design, mean: Array) -> tuple[Array, Array, Array]:
+    """Root of the inverse times the mean of the columns (k, 1, b), reach and variance (1, b).
+
+    The mean is that of columns and responses, (q, b).
+    """
     if design.precise is not None:
         return _reach_precisely(lanes, k, design, design.precise)
-    center = means(lanes)[0][:k] * design.scale
+    center = mean[:k] * design.scale
     half = cholesky.halve(design.lower, design.inverse, center[:, None])
-    reach, variance = (1.0 / lanes.sumw + quadratic(m, half) for m in (None, design.inner))
+    reach = variance = 1.0 / lanes.sumw + quadratic(None, half)
+    if design.inner is not None:
+        variance = 1.0 / lanes.sumw + quadratic(design.inner, half)
     return half, reach, variance
 
 

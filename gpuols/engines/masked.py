@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 # Responses read together, if the sums of so many fit into `_SUMS` numbers.
-_GROUP = 2048
+_GROUP = 4096
 _SUMS = 2**21
 # Numbers looked at together in search of anchors.
 _SEEN = 2**20

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.answers import Answers, answer, reach_mean
+from gpuols.engines.answers import Answers, answer, means, reach_mean
 from gpuols.engines.choice import Choice
 from gpuols.engines.design import Design
 from gpuols.engines.solve import are_given, is_sound, to_lanes
@@ -88,7 +88,7 @@ def _numbers(
     of_level = of_errors = np.zeros(1)
     reach, variance = (np.append(part, 1.0)[:1] for part in (found.reach, found.variance))
     if free:
-        center = reach_mean(lanes, k, design)[0][:, 0]
+        center = reach_mean(lanes, k, design, means(lanes)[0])[0][:, 0]
     if design.shortest is not None:
         choice = Choice.of(lanes, k, design, design.shortest, found.variance)
         doubt, exponents = design.shortest.doubt, design.shortest.exponents
