@@ -12,13 +12,12 @@ import multiprocessing
 import os
 from concurrent.futures import Executor, ProcessPoolExecutor
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import threadpoolctl
 
 import gpuols
-from benchmarks import acceptance, against_qr, nist, record, stress
+from benchmarks import acceptance, against_qr, choice, nist, record, stress
 from benchmarks.digits import lre
 from benchmarks.rivals import LIBRARIES, RIVALS
 from gpuols import Status
@@ -35,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer random regressions")
     parser.add_argument("--seed", type=int, default=1, help="of the random regressions")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--json", type=choice.new_file, help="file to write the figures to")
     arguments = parser.parse_args()
     in_cell, in_all = (40, 1_000) if arguments.quick else (300, 48_000)
     seed = arguments.seed

@@ -23,7 +23,7 @@ import pandas as pd
 import polars as pl
 
 import gpuols
-from benchmarks import record
+from benchmarks import choice, record
 
 _FORMULA = "y ~ x0 + x1 + x2"
 _GROUPS = 20_000
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000, help="rows of the table")
     parser.add_argument("--rounds", type=int, default=7, help="times each is run")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--json", type=choice.new_file, help="file to write the figures to")
     arguments = parser.parse_args()
     table = make(arguments.rows)
     with tempfile.TemporaryDirectory() as folder:

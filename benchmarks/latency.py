@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import gpuols
-from benchmarks import record
+from benchmarks import choice, record
 from benchmarks.cpu import alone
 from benchmarks.cuda.machine import missing
 from gpuols.engines import device
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the times, and where they go."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
     parser.add_argument("--device", choices=("cuda", *alone.GOALS_US), default="cuda")
-    parser.add_argument("--out", type=Path, help="JSON file of what is measured on a CPU")
+    parser.add_argument("--out", type=choice.new_file, help="JSON file of the figures of a CPU")
     chosen = parser.parse_args(arguments)
     if chosen.device == "cuda":
         _measure_on_device()
