@@ -258,32 +258,32 @@ def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list
     if batch_size is not None:
         return ranges(count, batch_size)
     least, each = _READ_LEAST // max(n, 1), 16 * (k + 4) ** 2
-    return _cut_tiles(tile_of(n), count, each, least, _SOLVE_MOST, None)
+    return _cut_tiles(tile_of(n, k), count, each, least, _SOLVE_MOST, None)
 
 
 def _cut_tiles(
     tile: int, count: int, each: int, least: int, most: int, batch_size: int | None
 ) -> list[slice]:
-    """As `_cut`, on tiles."""
+    """As `_cut`, all counted as there, on tiles: one at least, whatever it needs."""
     size = None if batch_size is None else -(-batch_size // tile)
     tiles = _cut(-(-count // tile), tile * each, least // tile, most // tile, size)
     return [slice(part.start * tile, min(part.stop * tile, count)) for part in tiles]
 
 
 def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -> list[slice]:
-    """Ranges that are worth a task, and affordable, the last ones short: threads end together."""
+    """Ranges worth a task, and affordable: ever shorter, alike at last; threads end together."""
     if batch_size is not None:
         return ranges(count, batch_size)
     workers, start, spans = threads(), 0, []
-    most = min(most, BUDGET // workers // max(each, 1))
+    most = max(1, min(most, BUDGET // workers // max(each, 1)))
     while start < count:
         left = count - start
         share = max(least, -(-left // (_SHARES * workers)))
-        if left < (workers + 1) * least:  # the last ones, alike
-            share = -(-left // max(1, min(workers, left // least)))
-        stop = min(count, start + max(1, min(most, share)))
-        spans.append(slice(start, stop))
-        start = stop
+        if left < (workers + 1) * least:
+            nearest = min(workers, (left + least // 2) // least)
+            share = -(-left // max(1, nearest, -(-left // most)))
+        spans.append(slice(start, min(count, start + min(most, share))))
+        start = spans[-1].stop
     return spans
 
 

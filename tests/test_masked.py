@@ -9,7 +9,7 @@ from gpuols.engines.anchors import weighted_rows
 from gpuols.numerics.lanes import tile_of
 
 ROWS, COLUMNS = 300, 3
-COUNT = tile_of(ROWS) + 20
+COUNT = tile_of(ROWS, COLUMNS) + 20
 
 ANSWERS = ("params", "bse", "ssr", "rsquared", "llf", "nobs", "error_bound", "status")
 

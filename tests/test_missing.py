@@ -17,7 +17,7 @@ from gpuols.engines import masked
 from gpuols.numerics.lanes import tile_of
 from gpuols.options import THREADS_VARIABLE
 
-TILE = tile_of(150)
+TILE = tile_of(150, 1)
 OPTIONS = {"missing": "drop", "add_intercept": True}
 
 

@@ -27,7 +27,7 @@ def test_every_regression_is_in_one_chunk(count, batch_size):
         assert covered(spans) == list(range(count))
     assert all(span.start % TILE == 0 for span in columns)
     if batch_size is None:
-        assert all(span.start % tile_of(100) == 0 for span in masked)
+        assert all(span.start % tile_of(100, 4) == 0 for span in masked)
     else:
         assert (
             max(s.stop - s.start for s in [*reading, *solving, *masked, slice(0, 0)]) <= batch_size

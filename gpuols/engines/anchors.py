@@ -84,7 +84,7 @@ def weighted_rows(valid: Mask) -> tuple[NDArray[np.int64], ...]:
 
 
 def _packed(valid: Mask) -> NDArray[np.uint8]:
-    """Bits of (b, n), eight rows a byte, (n/8, b); with the rows apart by products, as fast."""
+    """Bits of (b, n), eight rows a byte, (n/8, b): by products where rows lie apart."""
     if valid.flags.c_contiguous:
         return np.ascontiguousarray(np.packbits(valid, axis=1, bitorder="little").T)
     count, rows = valid.shape

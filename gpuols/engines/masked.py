@@ -11,8 +11,7 @@ here it is two. Where all have the one response, and only the weights are their 
 as those of X are, and one product serves; but where those of zero weight give it another anchor.
 
 Every product is one tile of responses, the last padded, and at most `BLOCK` rows, summed as a tree:
-a response's bits depend on no other. A tile stays in cache from its writing to its product; with
-half as many responses threads that make short calls wait for one another.
+a response's bits depend on no other. A tile stays in cache from its writing to its product.
 
 A response that has a row whose products are not finite is summed again by `gram`, as is one whose
 weights are so large that they could hide an underflow of z ⊗ z. Only its own rows decide that.
@@ -69,7 +68,7 @@ def sum_masked(
     first = design.first(k)
     doubtful = np.zeros(which.stop - which.start, bool)
     depth = 1 + (n // BLOCK).bit_length()
-    tile = tile_of(n)
+    tile = tile_of(n, k)
     step = min(_GROUP, max(1, _SUMS // (depth * width(k + 1) * tile)) * tile)
     for group in ranges(len(doubtful), step):
         some = slice(which.start + group.start, which.start + group.stop)
@@ -115,7 +114,7 @@ def _sum_some(
 ) -> tuple[Array, Mask]:
     """Sums about the anchors, as `_Block.multiply` has them, and which to sum again, (b,)."""
     count = len(which)
-    tile = tile_of(len(products.there))
+    tile = tile_of(*products.parts[0].shape)
     tree, doubtful, tiles = TreeSum(_add), np.zeros(count, bool), ranges(count, tile)
     more = 2 if y is None else 4 + len(products.anchor)
     shape = products.width + more, len(tiles) * tile

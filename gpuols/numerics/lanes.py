@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LONG = 1024  # rows: a design of more has few responses, most of the time
+_SHORT, _NARROW = 1024, 16  # rows and columns
 
 
 def to_last(a: NDArray[Any]) -> NDArray[Any]:
@@ -42,10 +42,10 @@ def squares_below(a: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def tile_of(rows: int) -> int:
+def tile_of(rows: int, columns: int) -> int:
     """Lanes of one product of matrices, where each on a design of so many has rows of its own.
 
-    Fewer are filled up. Many take three quarters of the time in products of 256 that they take in
-    products of 128, since threads that make short calls wait for one another; few the least of 32.
+    Fewer are filled up. Short products of few columns are made of more: threads that make short
+    calls wait for one another.
     """
-    return 256 if rows <= _LONG else 32
+    return 256 if rows <= _SHORT and columns <= _NARROW else 128
