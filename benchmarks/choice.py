@@ -3,6 +3,7 @@
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 
@@ -48,12 +49,17 @@ def rounds(text: str) -> int:
 
 
 def new_file(text: str) -> Path:
-    """Where a file is to be written when all is measured: in a directory that is there."""
+    """Where a file is to be written when all is measured: in a directory where that is possible."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
         what = "a directory" if path.is_dir() else f"in {path.parent}, which is no directory"
         raise ArgumentTypeError(f"{text!r} is {what}: name a file in one that is there")
-    return path
+    try:
+        with TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        what = f"in {path.parent}, where nothing can be written ({error.strerror})"
+        raise ArgumentTypeError(f"{text!r} is {what}: name a file elsewhere") from error
 
 
 def _words(text: str) -> list[str]:

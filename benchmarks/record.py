@@ -15,7 +15,7 @@ def machine() -> dict[str, Any]:
     """Commit, processor, threads and versions of this run."""
     info = gpuols.info()
     return {
-        "commit": _said_by("git", "rev-parse", "--short", "HEAD"),
+        "commit": _said_by("git", "describe", "--always", "--dirty", "--exclude=*"),
         "processor": _processor(),
         "threads": info.threads,
         "versions": info.versions,
@@ -48,9 +48,10 @@ def write(path: Path, figures: dict[str, Any]) -> None:
 
 
 def _said_by(*command: str) -> str:
-    """What a command prints; nothing where it fails or is not there."""
+    """What a command prints in the checkout; nothing where it fails or is not there."""
     with contextlib.suppress(OSError):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        here = Path(__file__).parent
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
     return ""
 

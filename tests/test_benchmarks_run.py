@@ -1,5 +1,6 @@
 """The command line of the benchmarks, and all that a run on a CPU leaves behind."""
 
+import errno
 import itertools
 import json
 import sys
@@ -63,6 +64,21 @@ def test_rivals_are_chosen_by_a_part_of_their_name():
 def test_what_is_not_there_is_said(words, said, monkeypatch, capsys):
     assert ask(monkeypatch, *words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_place_where_nothing_can_be_written_is_refused(monkeypatch, capsys, tmp_path):
+    def refuse(dir):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(choice, "TemporaryFile", refuse)
+    assert ask(monkeypatch, "--out", str(tmp_path / "found.json")) == 2
+    assert "where nothing can be written (Permission denied)" in capsys.readouterr().err
+
+
+def test_the_commit_is_that_of_the_checkout(monkeypatch, tmp_path):
+    found = record.machine()["commit"]
+    monkeypatch.chdir(tmp_path)
+    assert record.machine()["commit"] == found
 
 
 def test_a_picture_is_not_promised_where_nobody_can_draw_it(monkeypatch, capsys):

@@ -8,7 +8,10 @@ from gpuols.files import written
 
 _INCHES, _DPI = (12.0, 8.0), 110
 _OURS, _OTHERS, _GUIDE = "#d55e00", "#0072b2", "#999999"
-_LEGEND = "seconds; diamond: gpuols; hollow: scaled from a part; bar: floor; the fastest is named"
+_LEGEND = (
+    "seconds; diamond: gpuols, in its colour: its other solvers; hollow: scaled from a part;"
+    " bar: floor; the fastest is named"
+)
 _AXES = {
     "regressions": ("count", "regressions of {n} rows and {p} coefficients"),
     "coefficients": ("p", "coefficients of {count} regressions of {n} rows"),
@@ -37,10 +40,10 @@ def _draw_cases(axes: Any, cases: list[dict[str, Any]]) -> None:
     for place, case in enumerate(cases):
         timed = [row for row in case["rows"] if row.get("right") and "seconds" in row]
         for row in timed:
-            own = row["who"] == OURS
+            own = row["who"].startswith(OURS)
             look = {"color": _OURS, "zorder": 3} if own else {"color": _OTHERS}
             hollow = {"markerfacecolor": "none"} if row["scaled"] else {}
-            axes.plot(row["seconds"], place, "D" if own else "o", **look, **hollow)
+            axes.plot(row["seconds"], place, "D" if row["who"] == OURS else "o", **look, **hollow)
         fastest = min(timed, key=lambda row: row["seconds"], default=None)
         if fastest is not None:
             where = (fastest["seconds"], place)
