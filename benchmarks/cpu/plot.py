@@ -40,7 +40,7 @@ def _draw_cases(axes: Any, cases: list[dict[str, Any]]) -> None:
     for place, case in enumerate(cases):
         timed = [row for row in case["rows"] if row.get("right") and "seconds" in row]
         for row in timed:
-            own = row["who"].startswith(OURS)
+            own = row["ours"]
             look = {"color": _OURS, "zorder": 3} if own else {"color": _OTHERS}
             hollow = {"markerfacecolor": "none"} if row["scaled"] else {}
             axes.plot(row["seconds"], place, "D" if row["who"] == OURS else "o", **look, **hollow)

@@ -80,7 +80,7 @@ def sum_masked(
             if chosen.any():
                 numbers = np.flatnonzero(chosen)
                 given = weights, some.start + numbers, anchor[chosen], drop, space
-                sums, wild = _sum_some(products, own, *given)
+                sums, wild = _sum_some(tile, products, own, *given)
                 place = _span(group.start + numbers)
                 doubtful[place] = wild
                 out.anchor[place, :k], out.anchor[place, k] = design.anchor[:k], anchor[chosen]
@@ -104,6 +104,7 @@ def _span(numbers: NDArray[np.int64]) -> Any:
 
 
 def _sum_some(
+    tile: int,
     products: Products,
     y: Table | None,
     weights: Table | None,
@@ -114,7 +115,6 @@ def _sum_some(
 ) -> tuple[Array, Mask]:
     """Sums about the anchors, as `_Block.multiply` has them, and which to sum again, (b,)."""
     count = len(which)
-    tile = tile_of(*products.parts[0].shape)
     tree, doubtful, tiles = TreeSum(_add), np.zeros(count, bool), ranges(count, tile)
     more = 2 if y is None else 4 + len(products.anchor)
     shape = products.width + more, len(tiles) * tile
