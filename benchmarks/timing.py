@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 Clock = Callable[[], float]
@@ -125,6 +126,8 @@ def climb(
 ) -> Turn:
     """Grow the part of a batch tenfold until it is the whole, or the next would exceed the cap.
 
+    What the next one takes is in proportion to this one, but for what a tenth of it takes as well.
+
     Parameters
     ----------
     start : callable
@@ -134,7 +137,7 @@ def climb(
     time_one : callable
         Seconds and output of a run.
     cap : float
-        Most seconds that a part may be expected to take, in proportion to the one before it.
+        Most seconds that a part may be expected to take.
 
     Returns
     -------
@@ -147,15 +150,18 @@ def climb(
         What the smallest part raised; a failure of a larger one is in the note.
     """
     turn = warm(start, min(count, max(_STEP, count // _FIRST_PART)), time_one)
-    looks = 0
+    looks, fixed = 0, 0.0
     while turn.part < count:
-        room = turn.part * cap / max(turn.warm_s, 1e-9)
+        room = turn.part * (cap - fixed) / max(turn.warm_s - fixed, 1e-9)
         part = count if room >= count else turn.part * _STEP
         if part > room:
-            if looks == _LOOKS:
+            if looks > _LOOKS:
                 break
+            if looks < _LOOKS:
+                turn.warm_s = min(turn.warm_s, time_one(turn.run)[0])
+            else:
+                fixed = _fixed_s(start, turn, time_one)
             looks += 1
-            turn.warm_s = min(turn.warm_s, time_one(turn.run)[0])
             continue
         larger, why = attempt(lambda part=part: warm(start, part, time_one))
         if larger is None:
@@ -164,6 +170,16 @@ def climb(
         larger.first_s = turn.first_s
         turn, looks = larger, 0
     return turn
+
+
+def _fixed_s(start: Callable[[int], Run], turn: Turn, time_one: Callable[[Run], Any]) -> float:
+    """Seconds of a part that a smaller one takes as well; 0 where a smaller one fails."""
+    few = turn.part // _STEP
+    smaller, _ = attempt(partial(warm, start, few, time_one))
+    if smaller is None:
+        return 0.0
+    each = (turn.warm_s - smaller.warm_s) / (turn.part - few)
+    return min(turn.warm_s, max(0.0, smaller.warm_s - few * each))
 
 
 def warm(start: Callable[[int], Run], part: int, time_one: Callable[[Run], Any]) -> Turn:

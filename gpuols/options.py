@@ -54,8 +54,8 @@ def threads() -> int:
     GPUOLS_NUM_THREADS, else as many as this process may use processors, but no more than
     OMP_NUM_THREADS, by which joblib and batch systems share a machine out.
     """
-    text = os.environ.get(THREADS_VARIABLE)
-    if text is None:
+    text = os.environ.get(THREADS_VARIABLE, "").strip()
+    if not text:
         return min([_processors(), *_share()])
     if not (text.isdecimal() and int(text) > 0):
         raise InputError(

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from gpuols.engines import available, catalogue, choose, cpu
+from gpuols.engines import available, catalogue, choose, compiles, cpu
 from gpuols.engines.cuda import Cuda
-from gpuols.errors import InputError
+from gpuols.errors import DeviceError, InputError
 from gpuols.fit import fit, fit_groups
 from gpuols.options import Options, Progress, threads
 from gpuols.plan import reporter
 
 Step = Callable[[], object]
 
+_COMPILED = "cpu:numba"
 _COLUMNS = range(6)  # those for which code is made, and more
 
 
@@ -34,14 +35,14 @@ def precompile(device: str = "auto", *, progress: Progress = False) -> int:
     ----------
     device : str
         "auto": the compiled CPU engine where it can be had, and the first CUDA device where there
-        is one. "cpu", "cpu:numba", "cuda", "cuda:1" and so on, or "cuda:all": one of them.
+        is one. "cpu" or "cpu:numba", "cuda", "cuda:1" and so on, or "cuda:all": one of them.
     progress : bool or callable
         True for a line on stderr, or a function called with (done, total).
 
     Returns
     -------
     int
-        Number of kernels and of kinds of fits.
+        Number of kernels and of kinds of fits, those that were compiled already included.
 
     Raises
     ------
@@ -77,8 +78,13 @@ def _kernels(device: str) -> list[Step]:
 
 def _fits(device: str) -> list[Step]:
     """What fits a little of each kind by the compiled CPU engine, if the device means that."""
-    if device.startswith("cuda") or choose("cpu" if device == "auto" else device) is cpu:
+    if device.startswith("cuda") or (device == "auto" and not compiles(device)):
         return []
+    if not compiles(device):
+        reason = available()[_COMPILED]
+        expected = "an engine of compiled code that can be had"
+        remedy = 'device="auto" compiles for those that there are'
+        raise DeviceError("device", f"{device!r} ({reason})", expected, remedy)
     kinds = product(_COLUMNS, (False, True), ("nan", "drop"), ("auto", "accurate"))
     return [partial(_fit_every_shape, *kind) for kind in kinds]
 
@@ -89,7 +95,7 @@ def _fit_every_shape(k: int, weighted: bool, missing: str, solver: str) -> None:
     x, y = rng.normal(size=(count, n, k)), rng.normal(size=(count, n))
     y[:3] = 0.0
     heavy: Any = np.ones((count, n)) if weighted else None
-    options: dict[str, Any] = {"missing": missing, "solver": solver, "device": "cpu:numba"}
+    options: dict[str, Any] = {"missing": missing, "solver": solver, "device": _COMPILED}
     fit(x, y, weights=heavy, **options)
     fit(x, np.stack([y, y], axis=2), weights=heavy, **options)
     fit(x[0], y.T, weights=None if heavy is None else heavy[0], **options)

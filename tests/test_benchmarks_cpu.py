@@ -206,6 +206,23 @@ def test_a_missing_library_is_the_reason(monkeypatch):
     assert "seconds" not in rows[1]
 
 
+@pytest.mark.parametrize("letter", SMALL)
+def test_every_library_is_measured_or_the_reason_told(letter):
+    case, _ = of(letter)
+    libraries = [name for name in rivals.RIVALS if name not in plain.STRATEGIES]
+    able = {one.name for one in rivals.contenders(case, "cpu", libraries) if not one.ours}
+    why = rivals.unable(case, libraries)
+    assert sorted([*able, *why]) == sorted(libraries)
+    assert all(reason.startswith("can't do this case: wants ") for reason in why.values())
+
+
+def test_who_cant_do_a_case_is_the_last_with_the_reason():
+    rows = go("W5", ["pandas groupby", "NumPy loop", "NumPy hash + bincount"])
+    assert [row["who"] for row in rows] == [OURS, "NumPy loop", "pandas groupby"]
+    assert rows[-1]["failed"] == "can't do this case: wants all rows in one long table, by key"
+    assert "wants all rows" in [*table.case_lines(as_case(rows))][-1]
+
+
 def test_several_responses_are_refused_by_a_long_table():
     pytest.importorskip("polars")
     assert "one response at a time" in go("W4", ["polars_ds"])[-1]["failed"]

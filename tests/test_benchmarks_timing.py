@@ -61,6 +61,26 @@ def test_a_part_is_judged_by_its_own_time_not_by_the_smallest(clock):
     assert turn.part == 100_000
 
 
+def test_what_does_not_grow_with_the_part_keeps_nobody_from_the_whole(clock):
+    turn = climb(starts(clock, 1e-4, overhead=0.3), 200, clock.time_one, cap=1.5)
+    assert (turn.part, turn.note) == (200, "")
+    assert clock.worked == [10] * 4 + [1] * 2 + [200] * 2
+
+
+def test_a_start_that_takes_the_cap_alone_gets_no_more(clock):
+    turn = climb(starts(clock, 1e-4, overhead=2.0), 200, clock.time_one, cap=1.5)
+    assert turn.part == 10
+
+
+def test_a_part_too_small_for_a_rival_costs_it_nothing(clock):
+    def start(part):
+        if part < 10:
+            raise ValueError("too few")
+        return starts(clock, 1e-3)(part)
+
+    assert climb(start, 100_000, clock.time_one).part == 1_000
+
+
 def test_a_part_that_was_slow_by_chance_is_looked_at_again(clock):
     delays = iter([0.0, 1.0, 1.0, 0.0])
 

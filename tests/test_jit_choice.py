@@ -64,19 +64,23 @@ def test_without_numba_numpy_is_meant_and_the_reason_told(tmp_path, numba, reaso
     (tmp_path / "numba.py").write_text(numba)
     code = """
 print(gpuols.info().engines["cpu:numba"])
-print(gpuols.precompile("cpu"))
-for verb in (lambda: gpuols.fit(X, y, device="cpu:numba"), lambda: gpuols.precompile("cpu:numba")):
+print(gpuols.precompile())
+for verb in (
+    lambda: gpuols.fit(X, y, device="cpu:numba"),
+    lambda: gpuols.precompile("cpu"),
+    lambda: gpuols.precompile("cpu:numba"),
+):
     try:
         verb()
     except gpuols.DeviceError as error:
         print(error)
 """
-    fits, told, compiled, *errors = run(FIT + code, tmp_path)
+    fits, told, compiled, fit, *ahead = run(FIT + code, tmp_path)
     assert fits == "cpu:numpy cpu:numpy cpu:numpy"
     assert (told, compiled) == (reason, "0")
-    for error in errors:
-        assert error.startswith(f"device: got 'cpu:numba' ({reason}), expected 'auto' or 'cpu'")
-    assert len(errors) == 2
+    assert fit.startswith(f"device: got 'cpu:numba' ({reason}), expected 'auto' or 'cpu'")
+    for name, error in zip(("cpu", "cpu:numba"), ahead, strict=True):
+        assert error.startswith(f"device: got {name!r} ({reason}), expected an engine of compiled")
 
 
 @needs_numba

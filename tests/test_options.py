@@ -183,16 +183,20 @@ def test_the_number_of_threads_never_reaches_the_bits(count, intercept, monkeypa
             assert getattr(got, name).tobytes() == getattr(expected, name).tobytes()
 
 
-@pytest.mark.parametrize(("text", "count"), [("1", 1), ("7", 7), ("0012", 12)])
+@pytest.mark.parametrize(("text", "count"), [("1", 1), ("7", 7), ("0012", 12), (" 2 ", 2)])
 def test_threads_come_from_the_environment(text, count, monkeypatch):
     monkeypatch.setenv("GPUOLS_NUM_THREADS", text)
     assert threads() == count
     assert gpuols.info().threads == count
 
 
-def test_threads_are_the_processors_this_process_may_use(monkeypatch):
-    for name in ("GPUOLS_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.parametrize("unset", [None, "", " "])
+def test_threads_are_the_processors_this_process_may_use(unset, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if unset is None:
+        monkeypatch.delenv("GPUOLS_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("GPUOLS_NUM_THREADS", unset)
     if hasattr(os, "sched_getaffinity"):
         assert threads() == len(os.sched_getaffinity(0))
         monkeypatch.delattr(os, "sched_getaffinity")
@@ -214,7 +218,7 @@ def test_threads_are_no_more_than_those_of_openmp(text, count, monkeypatch):
     assert threads() == 5
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "two", "1.5", " 2", "²"])
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
 def test_a_number_of_threads_that_is_none_is_refused(text, monkeypatch):
     monkeypatch.setenv("GPUOLS_NUM_THREADS", text)
     with pytest.raises(InputError) as caught:

@@ -11,7 +11,7 @@ from benchmarks.cpu.cases import Case
 from benchmarks.cpu.data import Data
 from benchmarks.cpu.floors import HOST
 from benchmarks.cpu.plain import STRATEGIES
-from benchmarks.cpu.rivals import Contender, contenders
+from benchmarks.cpu.rivals import Contender, contenders, unable
 from benchmarks.floors import floor_s
 from benchmarks.timing import Deadline, Run, Turn, climb, timed, warm
 from benchmarks.turns import OURS, Entrant
@@ -44,7 +44,7 @@ def measure(
     device : str
         Where gpuols fits.
     peers : sequence of str
-        Names of rivals; those that can't do the case have no row.
+        Names of rivals.
     floors : dict
         Rates of the machine.
     rounds : int
@@ -65,6 +65,8 @@ def measure(
         for one in contenders(case, device, peers)
     ]
     rows = turns.measure(entrants, facts, _time_one, rounds, deadline, HOST.free)
+    for name, why in unable(case, peers).items():
+        rows.append({**facts, "who": name, "ours": False, "failed": why})
     able = [row["seconds"] for row in rows if row.get("right") and "seconds" in row]
     for row in rows:
         if able and "seconds" in row:

@@ -120,7 +120,27 @@ RIVALS: dict[str, Ways] = {
 """By name, what makes the contender for each kind of rows that it can do."""
 
 
+_EQUAL = "wants equally many rows in each regression"
+_LONG_TABLE = "wants all rows in one long table"
+_WANTS = {
+    "NumPy lstsq at once": "wants one design for all responses",
+    "torch lstsq": _EQUAL,
+    "torch Gram, same outputs": _EQUAL,
+    "JAX vmap lstsq": _EQUAL,
+    "JAX vmap Gram + Cholesky": _EQUAL,
+    "polars-ols": _LONG_TABLE,
+    "polars_ds": _LONG_TABLE,
+    "pandas groupby": "wants all rows in one long table, by key",
+}
+
+
 def contenders(case: Case, device: str, peers: Sequence[str]) -> list[Contender]:
     """gpuols, then those of the rivals named that can do a case."""
     able = [RIVALS[name][case.kind](name) for name in peers if case.kind in RIVALS[name]]
     return [*ours(device, case), *able]
+
+
+def unable(case: Case, peers: Sequence[str]) -> dict[str, str]:
+    """Why the others of the rivals named can't; a strategy of plain NumPy is for its own cases."""
+    others = [name for name in peers if case.kind not in RIVALS[name] and name not in STRATEGIES]
+    return {name: f"can't do this case: {_WANTS[name]}" for name in others}
