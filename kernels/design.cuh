@@ -34,7 +34,7 @@ struct Room {
 struct Design {
     bool solved, penalised;
     unsigned flaws;
-    double penalty, gamma, leverage, inflation, freed, df;
+    double penalty, gamma, leverage, df, of_variances;
     double reach, variance;  // of the intercept: 1/W + ‖L⁻¹ D x̄‖², and that without shrinkage
 };
 enum Flaw { STRANGE = 1, LOST = 2, OUT_OF_RANGE = 4, DEPENDENT = 8 };
@@ -161,17 +161,19 @@ __device__ __forceinline__ void examine(const Moments& v, const Layout& at, cons
             flaws |= DEPENDENT;
     }
     design.leverage = team.sum(leverage);
-    design.freed = team.sum(freed);
+    freed = team.sum(freed);
     design.flaws = team.either(flaws);
     if (centered) {
         const double own = design.variance > 0.0 ? design.reach / design.variance : infinite();
         inflation = fmax(inflation, own);
     }
-    design.inflation = team.max(inflation);
+    inflation = team.max(inflation);
     const double rows = v[ROWS] - centered;
-    design.df = rows - k + design.freed;
+    design.df = rows - k + freed;
     if (design.penalised && rows <= 0.0) design.df = v[ROWS] - 1.0;
     else if (design.penalised && design.df <= 0.0) design.df = unknown();
+    const double df = design.df > 0.0 ? design.df : unknown();
+    design.of_variances = design.gamma * design.leverage * (inflation + freed / df);
 }
 
 #endif  // GPUOLS_DESIGN_CUH

@@ -48,10 +48,9 @@ __device__ __forceinline__ void solve_responses(const Moments& v, const Layout& 
     }
 }
 
-// Sum of squares, bound and status of response r, and its slopes in the caller's units; whether it
-// calls for a closer look.
+// Sum of squares, bound and status of response r, and its slopes in the caller's units; the status.
 template <class Team>
-__device__ __forceinline__ bool judge(const Moments& v, const Layout& at, const Room& room, int k,
+__device__ __forceinline__ int judge(const Moments& v, const Layout& at, const Room& room, int k,
                                       int r, bool centered, double tol, const Design& design,
                                       const Answers& out, const Team& team) {
     const double raw = v[at.raw(k + r)];
@@ -85,9 +84,8 @@ __device__ __forceinline__ bool judge(const Moments& v, const Layout& at, const 
         error = fmax(error, relative(__dsqrt_rn(design.reach) * level, out.param(0, r), se));
     }
     error = team.max(error);
-    const double of_variance = design.gamma * design.leverage * (design.inflation + design.freed / df);
     const double of_ssr = (design.gamma * size + 2.0 * step * __dsqrt_rn(shrunk)) / ssr;
-    error = fmax(error, sane(0.5 * (of_variance + of_ssr))) + (8.0 + 0.5 * k) * UNIT;
+    error = fmax(error, sane(0.5 * (design.of_variances + of_ssr))) + (8.0 + 0.5 * k) * UNIT;
     if ((design.flaws & OUT_OF_RANGE) || !in_range(raw)) error = infinite();
 
     const bool finite = !(design.flaws & STRANGE) && is_finite(v[at.mean(k + r)]) && raw == raw;
@@ -106,7 +104,7 @@ __device__ __forceinline__ bool judge(const Moments& v, const Layout& at, const 
         out.bound(r) = known && !few ? error : infinite();
         out.status[r * out.room] = (signed char)status;
     }
-    return status != OK && !(design.flaws & LOST) && raw == raw;
+    return status;
 }
 
 // Answers of one regression from its moments, with A scaled and factored in `room`.
@@ -124,11 +122,17 @@ __device__ __forceinline__ void solve_one(const Moments& v, const Layout& at, do
     find_variances(v, at, room, k, design.penalised, team);
     examine(v, at, room, k, centered, design, team);
 
+    // Where no response can be trusted for the rank, the factor alone has to be.
     bool rejected = false;
+    bool known = !(design.flaws & (OUT_OF_RANGE | DEPENDENT)) && 0.5 * design.of_variances <= tol;
 #pragma unroll 1
-    for (int r = 0; r < at.m; r++)
-        if (judge(v, at, room, k, r, centered, tol, design, out, team)) rejected = true;
-    const bool enough = design.solved && !(design.df < 0.0);
+    for (int r = 0; r < at.m; r++) {
+        const int status = judge(v, at, room, k, r, centered, tol, design, out, team);
+        const double raw = v[at.raw(k + r)];
+        if (status != OK && !(design.flaws & LOST) && raw == raw) rejected = true;
+        if (status != NONFINITE) known = true;
+    }
+    const bool enough = known && design.solved && !(design.df < 0.0);
 #pragma unroll 1
     for (int j = team.lane; j < k; j += Team::SIZE) {
         const double own = __dmul_rn(room.variance[j], __dmul_rn(room.scale[j], room.scale[j]));

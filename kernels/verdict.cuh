@@ -125,7 +125,8 @@ template <class Rest, class Team>
 __device__ __forceinline__ void answer_design(const Regression& own, const Design& design,
                                               const Rest& rest, const Room& room, const Answers& out,
                                               int k, const Team& team) {
-    const bool some = own.rows() > 0.0, enough = design.solved && !(design.df < 0.0) && some;
+    const bool some = own.rows() > 0.0, sound = design.sound;
+    const bool enough = sound && some && design.solved && !(design.df < 0.0);
 #pragma unroll 1
     for (int j = team.lane; j < k; j += Team::SIZE) {
         const double variance = scaled(room.variance.high[j], room.scale[j]);
@@ -135,7 +136,7 @@ __device__ __forceinline__ void answer_design(const Regression& own, const Desig
     if (own.centered)
         out.variance(0) = enough && rest.gives_intercept(design, k) ? design.variance : unknown();
     out.df() = enough ? design.df : unknown();
-    out.rank() = design.sound ? design.slopes + (own.centered && some) : -1.0;
+    out.rank() = sound ? design.slopes + (own.centered && some) : -1.0;
 }
 
 #endif  // GPUOLS_VERDICT_CUH

@@ -85,10 +85,11 @@ def judge(
     """
     min_norm, rows = options.get("singular", "drop") == "min_norm", options.get("rows", True)
     finite, clean, exact = known(regression, min_norm, rows)
+    ranks = _ranks_of_broken(regression, clean, exact, options)
     complaints = [
         f"[{i}] {words}"
         for i in np.flatnonzero(~finite)
-        for words in _broken({name: array[..., i] for name, array in said.items()})
+        for words in _broken({name: array[..., i] for name, array in said.items()}, ranks)
     ]
     aside = 0
     for place, i in enumerate(np.flatnonzero(finite)):
@@ -150,9 +151,22 @@ def right_statuses(
     return frozenset(right)
 
 
-def _broken(said: Mapping[str, Any]) -> Iterator[str]:
+def _ranks_of_broken(
+    regression: Regression, clean: Regression, exact: oracle.Exact, options: Mapping[str, Any]
+) -> set[int]:
+    """What may be said of the rank where a response is not finite: nothing, or what it is."""
+    if regression.nobs != clean.nobs:
+        return {-1}
+    if regression.ridge or (options.get("solver") == "cholesky" and clean.y.shape[1]):
+        return {-1, exact.rank, regression.p}
+    return {-1, exact.rank}
+
+
+def _broken(said: Mapping[str, Any], ranks: set[int]) -> Iterator[str]:
     if said["status"] != Status.NONFINITE:
         yield f"status {Status(said['status']).name}, not NONFINITE"
+    if int(said["rank"]) not in ranks or np.isnan(said["df_resid"]) != (said["rank"] < 0):
+        yield f"rank {said['rank']} and df_resid {said['df_resid']} of NONFINITE, rank in {ranks}"
     for name in (*OF_COEFFICIENTS, "ssr", "scale", "rsquared", "fvalue"):
         if not np.isnan(said[name]).all():
             yield f"{name} {said[name]} of NONFINITE"

@@ -244,8 +244,21 @@ def _nonfinite() -> Iterator[Case]:
     yield Case(
         "NaN, n<p", changed(gauss(2, 3, (2,)), put("X", (1, 0, 0), np.nan)), {}, _few_or_broken
     )
+
+    def dependent_columns(X: Any, y: Any, w: Any) -> None:
+        X[1:, :, 2] = X[1:, :, 0] + X[1:, :, 1]
+        y[1:, 4] = np.nan
+
+    for tail, m, intercept in (("", None, False), (", intercept", None, True), (", m=2", 2, False)):
+        data = changed(gauss(40, 3, (9,), m), dependent_columns)
+        name, options = f"NaN in y, columns dependent{tail}", {"add_intercept": intercept}
+        yield Case(name, data, options, _all_broken_but_the_first)
     penalised = changed(gauss(40, 3, (3,)), put("y", (1, 4), np.nan))
     yield Case("NaN in y, ridge", penalised, {"ridge": 2.0}, second)
+
+
+def _all_broken_but_the_first(where: Place) -> frozenset[Status]:
+    return BROKEN if where[0] else FINE
 
 
 def _few_or_broken(where: Place) -> frozenset[Status]:

@@ -10,7 +10,7 @@ from gpuols.engines.answers import Answers, answer, means
 from gpuols.engines.design import Design, factor
 from gpuols.engines.fitted import Looks
 from gpuols.engines.solution import Solution
-from gpuols.engines.trust import error_bound, has_rank, in_range
+from gpuols.engines.trust import error_bound, error_of_variances, has_rank, in_range
 from gpuols.errors import Status
 from gpuols.moments import Moments
 from gpuols.numerics import bound, cholesky, pivots
@@ -64,7 +64,7 @@ def solve(
         closer = [to_lanes(look) for look in looks]
         found = answer(lanes, moments.k, design, closer, shared=shared)
         worst = error_bound(lanes, moments.k, design, found)
-        judged = _judge(lanes, moments.k, design, found, worst, tol, singular)
+        judged = _judge(lanes, moments.k, design, found, worst, tol, singular, shared=shared)
         return judged.map(from_lanes)
 
 
@@ -180,6 +180,8 @@ def _judge(
     worst: Array,
     tol: float,
     singular: str,
+    *,
+    shared: bool,
 ) -> Solution:
     """What the answers are worth, and which of them to give."""
     free, some = int(lanes.centered), lanes.nobs > 0
@@ -189,14 +191,19 @@ def _judge(
     few = found.df <= 0
     enough = design.solved & ~(found.df < 0)
     if not lanes.precise:
-        fine = in_range(lanes, k, design) & bound.in_range(lanes.raw[k:])
-        worst = np.where(fine, worst, np.inf)
+        fine = in_range(lanes, k, design)
+        worst = np.where(fine & bound.in_range(lanes.raw[k:]), worst, np.inf)
     trusted = design.solved & (worst <= tol)
     if design.precise is None:
+        distinct = has_rank(lanes, k, design)
+        if not (shared or finite.all()):
+            # Where no response can be trusted for it, the factor alone has to be.
+            error = 0.5 * error_of_variances(lanes, k, design, found)
+            enough = enough & (finite.any(axis=0) | (distinct & fine & (error <= tol)))
         rank = np.where(enough, free + k, -1)
-        trusted = trusted & has_rank(lanes, k, design)
+        trusted = trusted & distinct
     else:
-        enough = enough & some
+        enough = enough & some & design_sound
         rank = np.where(design_sound, free * some + design.slopes, -1)
     deficient = design.slopes < k
     status = np.full(finite.shape, int(Status.OK), np.int8)

@@ -4,14 +4,16 @@ As `gpuols.engines.answers` and `trust` in double-double, to the bit, of eight r
 penalties and looks at residuals.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuols.engines.jit.bounds import is_finite, larger, relative
 from gpuols.engines.jit.centring import Settling, entry
 from gpuols.engines.jit.compiling import compiled
-from gpuols.engines.jit.doubled import add, keep, multiply, pair, subtract
-from gpuols.engines.jit.lanes import Lanes, choose, every, root, size
+from gpuols.engines.jit.doubled import Pair, add, keep, multiply, pair, subtract
+from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, root, size
 from gpuols.engines.jit.memory import load, store
 from gpuols.engines.jit.pivots import times_column
 from gpuols.engines.jit.ranked import (
@@ -44,6 +46,95 @@ def worse(
     return larger(error, relative(reach * lost, number, se))
 
 
+class Fit(NamedTuple):
+    """What a response's slopes leave to be judged.
+
+    Attributes
+    ----------
+    ssr, scatter, raw : Lanes
+        Sum of squared residuals; Σ x_j² b_j² over the columns, with `raw`; squares of the response.
+    step, lost, deviation : Lanes
+        What rounding may do to S b, and what an exact fit may hide; root of the residual variance.
+    unseen : Lanes
+        What rounding leaves of the squares.
+    fitted : Pair
+        x̄'b.
+    few, blank : Mask
+        Whether no degrees of freedom are left; whether a number as small as its error is zero.
+    """
+
+    ssr: Lanes
+    scatter: Lanes
+    raw: Lanes
+    step: Lanes
+    lost: Lanes
+    deviation: Lanes
+    unseen: Lanes
+    fitted: Pair
+    few: Mask
+    blank: Mask
+
+
+@compiled
+def fit_slopes(own: Settling, k: int, m: int, r: int, design: Design, room: Judging) -> Fit:
+    """Slopes of response r, put into `room.b`, and what they leave."""
+    q, nothing = k + m, every(0.0)
+    first, raw = 3 + 3 * q + product_of(k + r, 0, k), load(own.high, 3 + 2 * q + k + r)
+    for j in range(k):
+        keep(room.z, 2 * j, entry(own, first + j))
+    explained, fitted, scatter = (nothing, nothing), (nothing, nothing), nothing
+    for j in range(k):
+        b, z = times_column(room.lower, j, room.z, k), pair(room.z, 2 * j)
+        scale = load(room.scale, j)
+        keep(room.b, 2 * j, b)
+        explained = add(explained, multiply(z, z))
+        fitted = add(fitted, multiply(b, pair(room.center, 2 * j)))
+        scatter = scatter + load(own.high, 3 + 2 * q + j) * (scale * scale) * (b[0] * b[0])
+    scatter = scatter + raw
+    unseen = design.gamma * scatter
+    ssr, few = subtract(entry(own, first + k), explained)[0], design.df <= 0.0
+    exact = (ssr <= unseen) | few
+    ssr = choose(exact, nothing, ssr)
+    return Fit(
+        ssr,
+        scatter,
+        raw,
+        design.gamma * root(design.leverage * scatter),
+        choose(ssr == 0.0, root(2.0 * unseen / design.df), nothing),
+        root(ssr / choose(design.df > 0.0, design.df, every(np.nan))),
+        unseen,
+        fitted,
+        few,
+        exact & (design.gamma * design.leverage <= _CLEAR),
+    )
+
+
+@compiled
+def bound_error(
+    own: Settling, k: int, m: int, centered: bool, r: int, design: Design, fit: Fit, room: Judging
+) -> tuple[Lanes, Lanes]:
+    """Error bound and intercept of response r; slopes that can't be told from zero are made so."""
+    nothing = every(0.0)
+    error, doubtful, level = nothing, nothing > 0.0, nothing
+    for j in range(k):
+        reach, b = root(load(room.spread, j)), load(room.b, 2 * j)
+        b = choose(fit.blank & (size(b) <= reach * fit.step), nothing, b)
+        store(room.b, 2 * j, b)
+        error = worse(error, b, reach, fit.step, fit.lost, fit.deviation)
+        doubtful = doubtful | ((b == 0.0) & (load(room.kept, j) > 0.0))
+    if centered:
+        reach, above = root(design.reach), fit.step + design.gamma * root(fit.raw)
+        level = subtract(mean_of(own, k + r, k + m), fit.fitted)[0]
+        level = choose(fit.blank & (size(level) <= reach * above), nothing, level)
+        error = worse(error, level, reach, above, fit.lost, fit.deviation)
+        doubtful = doubtful | (level == 0.0)
+    of_ssr = choose(fit.ssr == 0.0, nothing, fit.unseen / fit.ssr)
+    of_se = larger(nothing, 0.5 * (design.of_variances + of_ssr))
+    error = choose((fit.ssr == 0.0) & (fit.scatter == 0.0), error, larger(error, of_se))
+    error = choose(doubtful & (fit.lost > 0.0), every(np.inf), error)
+    return error + (8.0 * UNIT + 0.5 * k * UNIT), level
+
+
 @compiled
 def answer(
     own: Settling,
@@ -60,58 +151,10 @@ def answer(
 
     With `whole` there are coefficients only where no column is redundant.
     """
-    q, free, out, nothing, unknown = (
-        k + m,
-        1 if centered else 0,
-        room.answers,
-        every(0.0),
-        every(np.nan),
-    )
-    first, raw = 3 + 3 * q + product_of(k + r, 0, k), load(own.high, 3 + 2 * q + k + r)
-    for j in range(k):
-        keep(room.z, 2 * j, entry(own, first + j))
-    explained, fitted, scatter = (nothing, nothing), (nothing, nothing), nothing
-    for j in range(k):
-        b, z, scale = (
-            times_column(room.lower, j, room.z, k),
-            pair(room.z, 2 * j),
-            load(room.scale, j),
-        )
-        keep(room.b, 2 * j, b)
-        explained = add(explained, multiply(z, z))
-        fitted = add(fitted, multiply(b, pair(room.center, 2 * j)))
-        scatter = scatter + load(own.high, 3 + 2 * q + j) * (scale * scale) * (b[0] * b[0])
-    scatter = scatter + raw
-    step = design.gamma * root(design.leverage * scatter)
-    above = step + design.gamma * root(raw)
-    unseen = design.gamma * scatter
-    ssr, few = subtract(entry(own, first + k), explained)[0], design.df <= 0.0
-    exact = (ssr <= unseen) | few
-    ssr = choose(exact, nothing, ssr)
-    blank = exact & (design.gamma * design.leverage <= _CLEAR)
-    deviation = root(ssr / choose(design.df > 0.0, design.df, unknown))
-    lost = choose(ssr == 0.0, root(2.0 * unseen / design.df), nothing)
-
-    error, doubtful = nothing, nothing > 0.0
-    for j in range(k):
-        reach, b = root(load(room.spread, j)), load(room.b, 2 * j)
-        b = choose(blank & (size(b) <= reach * step), nothing, b)
-        store(room.b, 2 * j, b)
-        error = worse(error, b, reach, step, lost, deviation)
-        doubtful = doubtful | ((b == 0.0) & (load(room.kept, j) > 0.0))
-    level = nothing
-    if centered:
-        reach = root(design.reach)
-        level = subtract(mean_of(own, k + r, q), fitted)[0]
-        level = choose(blank & (size(level) <= reach * above), nothing, level)
-        error = worse(error, level, reach, above, lost, deviation)
-        doubtful = doubtful | (level == 0.0)
-    of_ssr = choose(ssr == 0.0, nothing, unseen / ssr)
-    of_se = larger(nothing, 0.5 * (design.of_variances + of_ssr))
-    error = choose((ssr == 0.0) & (scatter == 0.0), error, larger(error, of_se))
-    error = choose(doubtful & (lost > 0.0), every(np.inf), error) + (8.0 * UNIT + 0.5 * k * UNIT)
-
-    finite = design.sound & is_finite(load(own.high, 3 + q + k + r)) & (raw == raw)
+    q, free, out, unknown = k + m, 1 if centered else 0, room.answers, every(np.nan)
+    fit = fit_slopes(own, k, m, r, design, room)
+    error, level = bound_error(own, k, m, centered, r, design, fit, room)
+    finite = design.sound & is_finite(load(own.high, 3 + q + k + r)) & (fit.raw == fit.raw)
     deficient = design.slopes < float(k)
     known = finite & ~(design.df < 0.0) & design.some
     given = known & ~(deficient & (every(1.0 if whole else 0.0) > 0.0))
@@ -119,15 +162,14 @@ def answer(
         store(out, r, choose(given, level, unknown))
     for j in range(k):
         own_slope = load(room.b, 2 * j) * load(room.scale, j)
-        store(
-            out, (free + j) * m + r, choose(given & (load(room.kept, j) > 0.0), own_slope, unknown)
-        )
+        there = given & (load(room.kept, j) > 0.0)
+        store(out, (free + j) * m + r, choose(there, own_slope, unknown))
     at = (k + free) * (m + 1) + r
-    store(out, at, choose(known, ssr, unknown))
-    store(out, at + m, choose(known & ~few, error, every(np.inf)))
+    store(out, at, choose(known, fit.ssr, unknown))
+    store(out, at + m, choose(known & ~fit.few, error, every(np.inf)))
     code = choose(error <= tol, every(_OK), every(_UNTRUSTED))
     code = choose(deficient, every(_RANK_DEFICIENT), code)
-    code = choose(few, every(_TOO_FEW_ROWS), code)
+    code = choose(fit.few, every(_TOO_FEW_ROWS), code)
     return choose(finite, code, every(_NONFINITE))
 
 
@@ -137,7 +179,7 @@ def deliver_design(
 ) -> None:
     """What does not depend on the responses, into the rows of answers."""
     free, out, nothing, unknown = 1 if centered else 0, room.answers, every(0.0), every(np.nan)
-    enough, at = ~(design.df < 0.0) & design.some, (k + free) * m
+    enough, at = ~(design.df < 0.0) & design.some & design.sound, (k + free) * m
     given = enough & ~((design.slopes < float(k)) & (every(1.0 if whole else 0.0) > 0.0))
     if centered:
         store(out, at, choose(given, design.reach, unknown))
