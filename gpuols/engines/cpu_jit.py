@@ -23,7 +23,7 @@ from gpuols.engines.cpu import (
     run,
     solve,
 )
-from gpuols.engines.cpu_jit_groups import fit_groups
+from gpuols.engines.groups_jit import fit_groups
 from gpuols.engines.jit.batch import columns_of, fit_some, outputs_for, room_for
 from gpuols.engines.jit.rows import places_of
 from gpuols.engines.launches import Shape
@@ -149,5 +149,7 @@ def _spans(shape: Shape, count: int, batch_size: int | None) -> list[slice]:
 def _parts(span: slice, tables: list[_Rows | None]) -> list[slice]:
     """Ranges of regressions to answer together; short ones where rows are to be copied."""
     copied = sum(table.size for table in tables if table is not None and table.there is None)
-    step = max(8, COPIED // copied // 8 * 8) if copied else max(1, span.stop - span.start)
+    if not copied:
+        return [span]
+    step = max(8, COPIED // copied // 8 * 8)
     return [slice(i, min(i + step, span.stop)) for i in range(span.start, span.stop, step)]
