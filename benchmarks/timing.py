@@ -198,6 +198,7 @@ def take_turns(
 ) -> None:
     """Time all in turn, round by round, after a round that is not counted.
 
+    Every other round is in reverse order: who comes before may leave data in cache, or heat.
     Past the deadline no round starts once everything has had LEAST of them.
     """
     for turn in turns:
@@ -205,7 +206,7 @@ def take_turns(
     for number in range(most):
         if number >= LEAST and deadline.left() < 0:
             break
-        for turn in turns:
+        for turn in turns if number % 2 == 0 else reversed(turns):
             if turn.failed or number >= turn.rounds(most):
                 continue
             found, turn.failed = attempt(lambda run=turn.run: time_one(run)[0])
