@@ -18,7 +18,9 @@ LEAST = 3
 """Fewest timed runs of anything."""
 
 _FIRST_PART, _STEP = 1_000, 10
-_LOOKS = 2  # more at a part that seems too slow for a larger one: something else may have been
+# More at a part that seems too slow for a larger one: something else may have been. One more is at
+# a tenth of it, which tells what does not grow.
+_LOOKS = 2
 
 
 def timed(
@@ -153,7 +155,8 @@ def climb(
     looks, fixed = 0, 0.0
     while turn.part < count:
         room = turn.part * (cap - fixed) / max(turn.warm_s - fixed, 1e-9)
-        part = count if room >= count else turn.part * _STEP
+        # A difference of two times says little about the distant.
+        part = min(count, turn.part * _STEP) if fixed or room < count else count
         if part > room:
             if looks > _LOOKS:
                 break
@@ -168,7 +171,7 @@ def climb(
             turn.note = f"{part:,} regressions: {why}"
             break
         larger.first_s = turn.first_s
-        turn, looks = larger, 0
+        turn, looks, fixed = larger, 0, 0.0
     return turn
 
 

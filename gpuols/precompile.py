@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuols.engines import available, catalogue, choose, compiles, cpu
+from gpuols.engines import COMPILED, available, catalogue, choose, compiles, cpu
 from gpuols.engines.cuda import Cuda
 from gpuols.errors import DeviceError, InputError
 from gpuols.fit import fit, fit_groups
@@ -17,7 +17,6 @@ from gpuols.plan import reporter
 
 Step = Callable[[], object]
 
-_COMPILED = "cpu:numba"
 _COLUMNS = range(6)  # those for which code is made, and more
 
 
@@ -47,7 +46,7 @@ def precompile(device: str = "auto", *, progress: Progress = False) -> int:
     Raises
     ------
     DeviceError
-        If the device can't be had, saying why.
+        If the device, or for a CPU Numba, can't be had, saying why.
     InputError
         If the NumPy engine is named, which needs no compiling.
     """
@@ -81,7 +80,7 @@ def _fits(device: str) -> list[Step]:
     if device.startswith("cuda") or (device == "auto" and not compiles(device)):
         return []
     if not compiles(device):
-        reason = available()[_COMPILED]
+        reason = available()[COMPILED]
         expected = "an engine of compiled code that can be had"
         remedy = 'device="auto" compiles for those that there are'
         raise DeviceError("device", f"{device!r} ({reason})", expected, remedy)
@@ -95,7 +94,7 @@ def _fit_every_shape(k: int, weighted: bool, missing: str, solver: str) -> None:
     x, y = rng.normal(size=(count, n, k)), rng.normal(size=(count, n))
     y[:3] = 0.0
     heavy: Any = np.ones((count, n)) if weighted else None
-    options: dict[str, Any] = {"missing": missing, "solver": solver, "device": _COMPILED}
+    options: dict[str, Any] = {"missing": missing, "solver": solver, "device": COMPILED}
     fit(x, y, weights=heavy, **options)
     fit(x, np.stack([y, y], axis=2), weights=heavy, **options)
     fit(x[0], y.T, weights=None if heavy is None else heavy[0], **options)

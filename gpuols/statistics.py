@@ -158,7 +158,7 @@ class Statistics(Holding):
 
     @held
     def df_resid(self) -> Any:
-        """Residual degrees of freedom; L+(m,)."""
+        """Residual degrees of freedom, NaN where the rank is not known; L+(m,)."""
         return self._by_response(self._solution.df_resid)
 
     @statistic

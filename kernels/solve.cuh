@@ -48,11 +48,12 @@ __device__ __forceinline__ void solve_responses(const Moments& v, const Layout& 
     }
 }
 
-// Sum of squares, bound and status of response r, and its slopes in the caller's units; the status.
+// Sum of squares, bound and status of response r, and its slopes in the caller's units; gives the
+// status.
 template <class Team>
 __device__ __forceinline__ int judge(const Moments& v, const Layout& at, const Room& room, int k,
-                                      int r, bool centered, double tol, const Design& design,
-                                      const Answers& out, const Team& team) {
+                                     int r, bool centered, double tol, const Design& design,
+                                     const Answers& out, const Team& team) {
     const double raw = v[at.raw(k + r)];
     double explained = 0.0, shrunk = 0.0, size = 0.0;
 #pragma unroll 1
@@ -124,15 +125,15 @@ __device__ __forceinline__ void solve_one(const Moments& v, const Layout& at, do
 
     // Where no response can be trusted for the rank, the factor alone has to be.
     bool rejected = false;
-    bool known = !(design.flaws & (OUT_OF_RANGE | DEPENDENT)) && 0.5 * design.of_variances <= tol;
+    bool ranked = !(design.flaws & (OUT_OF_RANGE | DEPENDENT)) && 0.5 * design.of_variances <= tol;
 #pragma unroll 1
     for (int r = 0; r < at.m; r++) {
         const int status = judge(v, at, room, k, r, centered, tol, design, out, team);
         const double raw = v[at.raw(k + r)];
         if (status != OK && !(design.flaws & LOST) && raw == raw) rejected = true;
-        if (status != NONFINITE) known = true;
+        if (status != NONFINITE) ranked = true;
     }
-    const bool enough = known && design.solved && !(design.df < 0.0);
+    const bool enough = ranked && design.solved && !(design.df < 0.0);
 #pragma unroll 1
     for (int j = team.lane; j < k; j += Team::SIZE) {
         const double own = __dmul_rn(room.variance[j], __dmul_rn(room.scale[j], room.scale[j]));

@@ -253,6 +253,9 @@ def _nonfinite() -> Iterator[Case]:
         data = changed(gauss(40, 3, (9,), m), dependent_columns)
         name, options = f"NaN in y, columns dependent{tail}", {"add_intercept": intercept}
         yield Case(name, data, options, _all_broken_but_the_first)
+    for add, tail in ((False, ""), (True, ", intercept")):
+        data = changed(gauss(3 + add, 3, (9,)), put("y", (1, 0), np.nan))
+        yield Case(f"NaN in y, few rows{tail}", data, {"add_intercept": add}, _few_or_broken)
     penalised = changed(gauss(40, 3, (3,)), put("y", (1, 4), np.nan))
     yield Case("NaN in y, ridge", penalised, {"ridge": 2.0}, second)
 

@@ -213,14 +213,14 @@ def test_every_library_is_measured_or_the_reason_told(letter):
     able = {one.name for one in rivals.contenders(case, "cpu", libraries) if not one.ours}
     why = rivals.unable(case, libraries)
     assert sorted([*able, *why]) == sorted(libraries)
-    assert all(reason.startswith("can't do this case: wants ") for reason in why.values())
+    assert all(reason.startswith("not for this case: ") for reason in why.values())
 
 
 def test_who_cant_do_a_case_is_the_last_with_the_reason():
     rows = go("W5", ["pandas groupby", "NumPy loop", "NumPy hash + bincount"])
     assert [row["who"] for row in rows] == [OURS, "NumPy loop", "pandas groupby"]
-    assert rows[-1]["failed"] == "can't do this case: wants all rows in one long table, by key"
-    assert "wants all rows" in [*table.case_lines(as_case(rows))][-1]
+    assert rows[-1]["failed"] == "not for this case: is measured where rows come with keys"
+    assert "not for this case" in [*table.case_lines(as_case(rows))][-1]
 
 
 def test_several_responses_are_refused_by_a_long_table():

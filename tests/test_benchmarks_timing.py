@@ -64,7 +64,24 @@ def test_a_part_is_judged_by_its_own_time_not_by_the_smallest(clock):
 def test_what_does_not_grow_with_the_part_keeps_nobody_from_the_whole(clock):
     turn = climb(starts(clock, 1e-4, overhead=0.3), 200, clock.time_one, cap=1.5)
     assert (turn.part, turn.note) == (200, "")
-    assert clock.worked == [10] * 4 + [1] * 2 + [200] * 2
+    assert clock.worked == [10] * 4 + [1] * 2 + [100] * 2 + [200] * 2
+
+
+def test_a_tenth_that_was_slow_by_chance_leads_one_step_further_at_most(clock):
+    delays = iter([0.0] * 4 + [0.28] * 2)
+
+    def start(part):
+        return lambda: clock.work(0.03 * part + next(delays, 0.0), part, part)
+
+    turn = climb(start, 10_000, clock.time_one, cap=1.5)
+    assert (turn.part, max(clock.worked)) == (100, 100)
+
+
+def test_time_in_steps_leads_one_step_further_at_most(clock):
+    turn = climb(
+        lambda part: lambda: clock.work(0.3 * -(-part // 16), part), 10_000, clock.time_one
+    )
+    assert (turn.part, max(clock.worked)) == (100, 100)
 
 
 def test_a_start_that_takes_the_cap_alone_gets_no_more(clock):

@@ -168,10 +168,25 @@ def test_a_design_is_known_though_its_response_is_not_finite():
     for result in fit_both(X, y, add_intercept=True):
         assert (result.rank == 4).all()
         assert (result.df_resid == 36).all()
+    for result in fit_both(
+        X[:, :4], np.where(np.arange(4) == 1, np.nan, y[:, :4]), add_intercept=True
+    ):
+        assert (result.rank == -1).all()
+        assert np.isnan(result.df_resid).all()
     apart = 10.0 ** np.random.default_rng(2).uniform(-9.0, -7.0, (400, 1))
     X[..., 2] = X[..., 1] + apart * X[..., 2]
     found, expected = fit_both(X, y, add_intercept=True)
     assert disagreements(found, expected) == []
+
+
+@needs_numba
+def test_a_rank_is_known_whatever_the_penalty_of_a_neighbour():
+    X, y = normal(8, 3, 3), normal(8, 3, seed=1)
+    y[1, 0] = np.nan
+    for found in fit_both(X, y, ridge=np.zeros(8)), fit_both(X, y, ridge=np.arange(8.0) // 7):
+        for result in found:
+            assert (result.status[1], result.rank[1]) == (Status.NONFINITE, -1)
+            assert np.isnan(result.df_resid[1])
 
 
 @needs_numba

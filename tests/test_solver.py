@@ -165,6 +165,17 @@ def test_one_row_of_great_weight_is_seen_about_the_mean():
         assert (error <= result.error_bound[i]).all()
 
 
+@pytest.mark.parametrize("device", ["cpu", "cpu:numpy"])
+def test_cholesky_gives_the_coefficients_of_huge_responses_untrusted(device):
+    X, y, options = normal(3, 40, 3), normal(3, 40, seed=1), {"add_intercept": True}
+    y[1] *= 1e301
+    result = gpuols.fit(X, y, solver="cholesky", device=device, **options)
+    assert result.status.tolist() == [Status.OK, Status.UNTRUSTED, Status.OK]
+    trusted = gpuols.fit(X[1], y[1], device=device, **options)
+    assert trusted.status == Status.OK
+    np.testing.assert_allclose(result.params[1], trusted.params, rtol=1e-9)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_any_number_of_rows_in_double_double(solver):
     for n in (9, 63, 64, 65, 511, 4095, 4096, 4097, 8193, 20000):

@@ -121,16 +121,16 @@ RIVALS: dict[str, Ways] = {
 
 
 _EQUAL = "wants equally many rows in each regression"
-_LONG_TABLE = "wants all rows in one long table"
-_WANTS = {
+_REPEATED = "would need the design once for each response"
+_WHY_NOT = {
     "NumPy lstsq at once": "wants one design for all responses",
     "torch lstsq": _EQUAL,
-    "torch Gram, same outputs": _EQUAL,
+    "torch Gram, same outputs": "sums of groups are written for coefficients alone",
     "JAX vmap lstsq": _EQUAL,
     "JAX vmap Gram + Cholesky": _EQUAL,
-    "polars-ols": _LONG_TABLE,
-    "polars_ds": _LONG_TABLE,
-    "pandas groupby": "wants all rows in one long table, by key",
+    "polars-ols": _REPEATED,
+    "polars_ds": _REPEATED,
+    "pandas groupby": "is measured where rows come with keys",
 }
 
 
@@ -143,4 +143,4 @@ def contenders(case: Case, device: str, peers: Sequence[str]) -> list[Contender]
 def unable(case: Case, peers: Sequence[str]) -> dict[str, str]:
     """Why the others of the rivals named can't; a strategy of plain NumPy is for its own cases."""
     others = [name for name in peers if case.kind not in RIVALS[name] and name not in STRATEGIES]
-    return {name: f"can't do this case: {_WANTS[name]}" for name in others}
+    return {name: f"not for this case: {_WHY_NOT[name]}" for name in others}

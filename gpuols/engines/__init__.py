@@ -175,11 +175,11 @@ def _why_not_compiled() -> str:
     return ""
 
 
-_COMPILED, _ALL = "cpu:numba", "cuda:all"
+COMPILED, _ALL = "cpu:numba", "cuda:all"
 
 _ENGINES: dict[str, Callable[[int], Engine]] = {
     cpu.NAME: lambda number: cpu,
-    _COMPILED: _compiled,
+    COMPILED: _compiled,
     "cuda": Cuda,
 }
 
@@ -222,7 +222,7 @@ def choose(device: str, place: str = "cpu") -> Engine:
 def _place_wanted(device: str, place: str) -> str:
     """Engine and number of what a device option asks for."""
     if device == "cpu" or (device == "auto" and place == "cpu"):
-        return cpu.NAME if _why_not_compiled() else _COMPILED
+        return cpu.NAME if _why_not_compiled() else COMPILED
     if device == "auto":
         return place
     if device == "cuda":
@@ -237,7 +237,7 @@ def available() -> dict[str, str]:
 
 def compiles(device: str) -> bool:
     """Whether a device option asks for the engine of compiled code, which can be had."""
-    return _place_wanted(device, "cpu") == _COMPILED and not _why_not_compiled()
+    return _place_wanted(device, "cpu") == COMPILED and not _why_not_compiled()
 
 
 def _name(device: str) -> str:
@@ -252,7 +252,7 @@ def _why_not(device: str) -> str:
     if device == _ALL and not reason:
         reasons = {number: devices.why_not(number) for number in Several.every().numbers}
         reason = "; ".join(f"cuda:{number}: {why}" for number, why in reasons.items() if why)
-    return _why_not_compiled() if name == _COMPILED else reason
+    return _why_not_compiled() if name == COMPILED else reason
 
 
 def _number(device: str) -> int:

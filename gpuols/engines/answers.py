@@ -132,7 +132,8 @@ def _intercept(
         product, error = dd.two_prod(b[j], -(mean[j] * design.scale[j]))
         value, carry = dd.two_sum(value, product)
         rest = rest + (carry + error - b[j] * (low[j] * design.scale[j]))
-    return (value + rest)[None], reach, variance
+    # Splitting products of huge responses overflows; they are UNTRUSTED, but there.
+    return (value + np.where(np.isfinite(rest), rest, 0.0))[None], reach, variance
 
 
 def reach_mean(lanes: Moments, k: int, design: Design, mean: Array) -> tuple[Array, Array, Array]:

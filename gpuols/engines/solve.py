@@ -197,7 +197,8 @@ def _judge(
     if design.precise is None:
         distinct = has_rank(lanes, k, design)
         if not (shared or finite.all()):
-            # Where no response can be trusted for it, the factor alone has to be.
+            # Where no response can be trusted for the rank, the factor alone has to be; that of a
+            # shared design must not depend on which responses are solved together.
             error = 0.5 * error_of_variances(lanes, k, design, found)
             enough = enough & (finite.any(axis=0) | (distinct & fine & (error <= tol)))
         rank = np.where(enough, free + k, -1)

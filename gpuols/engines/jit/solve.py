@@ -151,11 +151,11 @@ def answer(
 
 @compiled
 def deliver_design(
-    k: int, m: int, centered: bool, known: Mask, design: Design, room: Room, target: Target
+    k: int, m: int, centered: bool, ranked: Mask, design: Design, room: Room, target: Target
 ) -> None:
     """What does not depend on the responses, into rows of answers, where the rank is known."""
     free = 1 if centered else 0
-    p, enough, nothing = k + free, known & design.solved & ~(design.df < 0.0), every(np.nan)
+    p, enough, nothing = k + free, ranked & design.solved & ~(design.df < 0.0), every(np.nan)
     if centered:
         deliver(target, p * m, choose(enough, design.level, nothing))
     for j in range(k):
@@ -205,11 +205,13 @@ def solve(
     centre(v, k, m, centered)
     design = examine(v, k, m, centered, ridge, room)
     calls = every(0.0) > 0.0
-    known = design.fine & design.distinct & (0.5 * design.of_variances <= tol)
+    ranked = design.fine & design.distinct & (0.5 * design.of_variances <= tol)
+    # Where none of the eight has a penalty, that bound is finite with no degrees of freedom, too.
+    ranked = ranked & (design.df > 0.0)
     for r in range(m):
         code = answer(v, k, m, centered, r, tol, design, room, target)
         put_codes(target.status, r * target.pitch + target.start, code)
-        calls, known = calls | ~(code == _OK), known | ~(code == _NONFINITE)
-    deliver_design(k, m, centered, known, design, room, target)
+        calls, ranked = calls | ~(code == _OK), ranked | ~(code == _NONFINITE)
+    deliver_design(k, m, centered, ranked, design, room, target)
     deliver_moments(v, k, m, target.moments, target.pitch, target.start)
     return calls

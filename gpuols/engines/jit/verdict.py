@@ -46,7 +46,7 @@ def worse(
     return larger(error, relative(reach * lost, number, se))
 
 
-class Fit(NamedTuple):
+class Remainder(NamedTuple):
     """What a response's slopes leave to be judged.
 
     Attributes
@@ -76,7 +76,7 @@ class Fit(NamedTuple):
 
 
 @compiled
-def fit_slopes(own: Settling, k: int, m: int, r: int, design: Design, room: Judging) -> Fit:
+def fit_slopes(own: Settling, k: int, m: int, r: int, design: Design, room: Judging) -> Remainder:
     """Slopes of response r, put into `room.b`, and what they leave."""
     q, nothing = k + m, every(0.0)
     first, raw = 3 + 3 * q + product_of(k + r, 0, k), load(own.high, 3 + 2 * q + k + r)
@@ -95,7 +95,7 @@ def fit_slopes(own: Settling, k: int, m: int, r: int, design: Design, room: Judg
     ssr, few = subtract(entry(own, first + k), explained)[0], design.df <= 0.0
     exact = (ssr <= unseen) | few
     ssr = choose(exact, nothing, ssr)
-    return Fit(
+    return Remainder(
         ssr,
         scatter,
         raw,
@@ -111,27 +111,34 @@ def fit_slopes(own: Settling, k: int, m: int, r: int, design: Design, room: Judg
 
 @compiled
 def bound_error(
-    own: Settling, k: int, m: int, centered: bool, r: int, design: Design, fit: Fit, room: Judging
+    own: Settling,
+    k: int,
+    m: int,
+    centered: bool,
+    r: int,
+    design: Design,
+    left: Remainder,
+    room: Judging,
 ) -> tuple[Lanes, Lanes]:
     """Error bound and intercept of response r; slopes that can't be told from zero are made so."""
     nothing = every(0.0)
     error, doubtful, level = nothing, nothing > 0.0, nothing
     for j in range(k):
         reach, b = root(load(room.spread, j)), load(room.b, 2 * j)
-        b = choose(fit.blank & (size(b) <= reach * fit.step), nothing, b)
+        b = choose(left.blank & (size(b) <= reach * left.step), nothing, b)
         store(room.b, 2 * j, b)
-        error = worse(error, b, reach, fit.step, fit.lost, fit.deviation)
+        error = worse(error, b, reach, left.step, left.lost, left.deviation)
         doubtful = doubtful | ((b == 0.0) & (load(room.kept, j) > 0.0))
     if centered:
-        reach, above = root(design.reach), fit.step + design.gamma * root(fit.raw)
-        level = subtract(mean_of(own, k + r, k + m), fit.fitted)[0]
-        level = choose(fit.blank & (size(level) <= reach * above), nothing, level)
-        error = worse(error, level, reach, above, fit.lost, fit.deviation)
+        reach, above = root(design.reach), left.step + design.gamma * root(left.raw)
+        level = subtract(mean_of(own, k + r, k + m), left.fitted)[0]
+        level = choose(left.blank & (size(level) <= reach * above), nothing, level)
+        error = worse(error, level, reach, above, left.lost, left.deviation)
         doubtful = doubtful | (level == 0.0)
-    of_ssr = choose(fit.ssr == 0.0, nothing, fit.unseen / fit.ssr)
+    of_ssr = choose(left.ssr == 0.0, nothing, left.unseen / left.ssr)
     of_se = larger(nothing, 0.5 * (design.of_variances + of_ssr))
-    error = choose((fit.ssr == 0.0) & (fit.scatter == 0.0), error, larger(error, of_se))
-    error = choose(doubtful & (fit.lost > 0.0), every(np.inf), error)
+    error = choose((left.ssr == 0.0) & (left.scatter == 0.0), error, larger(error, of_se))
+    error = choose(doubtful & (left.lost > 0.0), every(np.inf), error)
     return error + (8.0 * UNIT + 0.5 * k * UNIT), level
 
 
@@ -152,9 +159,9 @@ def answer(
     With `whole` there are coefficients only where no column is redundant.
     """
     q, free, out, unknown = k + m, 1 if centered else 0, room.answers, every(np.nan)
-    fit = fit_slopes(own, k, m, r, design, room)
-    error, level = bound_error(own, k, m, centered, r, design, fit, room)
-    finite = design.sound & is_finite(load(own.high, 3 + q + k + r)) & (fit.raw == fit.raw)
+    left = fit_slopes(own, k, m, r, design, room)
+    error, level = bound_error(own, k, m, centered, r, design, left, room)
+    finite = design.sound & is_finite(load(own.high, 3 + q + k + r)) & (left.raw == left.raw)
     deficient = design.slopes < float(k)
     known = finite & ~(design.df < 0.0) & design.some
     given = known & ~(deficient & (every(1.0 if whole else 0.0) > 0.0))
@@ -165,11 +172,11 @@ def answer(
         there = given & (load(room.kept, j) > 0.0)
         store(out, (free + j) * m + r, choose(there, own_slope, unknown))
     at = (k + free) * (m + 1) + r
-    store(out, at, choose(known, fit.ssr, unknown))
-    store(out, at + m, choose(known & ~fit.few, error, every(np.inf)))
+    store(out, at, choose(known, left.ssr, unknown))
+    store(out, at + m, choose(known & ~left.few, error, every(np.inf)))
     code = choose(error <= tol, every(_OK), every(_UNTRUSTED))
     code = choose(deficient, every(_RANK_DEFICIENT), code)
-    code = choose(fit.few, every(_TOO_FEW_ROWS), code)
+    code = choose(left.few, every(_TOO_FEW_ROWS), code)
     return choose(finite, code, every(_NONFINITE))
 
 
