@@ -272,8 +272,8 @@ def _cut_tiles(
 
 def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -> list[slice]:
     """Ranges worth a task, and affordable: ever shorter, alike at last; threads end together."""
-    if batch_size is not None or count < 2:
-        return ranges(count, batch_size or 1)
+    if batch_size is not None:
+        return ranges(count, batch_size)
     workers, start, spans = threads(), 0, []
     most = max(1, min(most, BUDGET // workers // max(each, 1)))
     while start < count:
