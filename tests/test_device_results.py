@@ -149,7 +149,6 @@ def test_statistics_have_the_kind_and_the_place_that_came_in(machine, kind, numb
     assert_all_same(moved(want, kind, number), want, kind, number)
 
 
-@pytest.mark.no_cover
 @results
 @pytest.mark.parametrize("name", STATISTICS)
 def test_no_statistic_is_copied_to_the_host(machine, make, name):
@@ -190,7 +189,6 @@ def combination(result):
     return [1.0] + [0.0] * (len(result.terms) - 1)
 
 
-@pytest.mark.no_cover
 @results
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_tests_and_covariances_are_those_of_the_host(machine, make, call):

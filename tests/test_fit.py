@@ -57,7 +57,6 @@ def test_names_of_cases_are_unique():
     assert len(BY_NAME) == len(CASES)
 
 
-@pytest.mark.no_cover
 @every_case
 def test_status(case):
     status = np.asarray(fitted(case).status)
@@ -73,7 +72,6 @@ def test_status(case):
 SOLVERS = ("auto", "accurate", "cholesky")
 
 
-@pytest.mark.no_cover
 @every_case
 def test_every_solver_answers_as_exact_arithmetic_does(case):
     asked = list(regressions(case.data(), case.options))
@@ -390,7 +388,6 @@ def test_shapes(lead, m, add_intercept):
     assert np.shape(result.resid(X, y)) == rows
 
 
-@pytest.mark.no_cover
 @every_case
 def test_every_statistic_can_be_read(case):
     """Without a warning, whatever went wrong, and of the shape of the rest."""

@@ -74,7 +74,6 @@ SIZES = {
 }
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("responses", [(), (1,), (3,), (130,)])

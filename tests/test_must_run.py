@@ -23,6 +23,12 @@ import sys, pytest
 sys.modules["polars"] = None
 sys.exit(pytest.main(sys.argv[1:]))
 """
+MANY = """
+import pytest
+@pytest.mark.parametrize("case", range(25))
+def test_many(request, case):
+    assert (request.node.get_closest_marker("no_cover") is None) == (case < 20)
+"""
 WHOLE = 'import pytest\npytest.skip("no device", allow_module_level=True)\n'
 
 
@@ -54,6 +60,12 @@ def test_files_that_must_run_are_there(pytester, run):
     result = run("--must-run=test_gone.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--must-run test_gone.py: no such test*"])
+
+
+def test_coverage_is_measured_in_the_first_cases(pytester, run):
+    pytester.makeini("[pytest]\nmarkers = no_cover")
+    pytester.makepyfile(MANY)
+    run().assert_outcomes(passed=25)
 
 
 def test_what_needs_a_device_is_collected_where_other_libraries_are_missing(request):
