@@ -1,7 +1,7 @@
 """How a verb runs: check, choose an engine, compute, wrap up."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def _engine_for(rows: Rows, options: Options, load: Callable[[Rows, bool], Load]
     wanted = options.device
     # There are no rates for double-double.
     if wanted == "auto" and rows.place == CPU and options.solver != "accurate":
-        wanted = costs.device_for(load(rows, options.missing == "drop"))
+        wanted = costs.device_for(partial(load, rows, options.missing == "drop"))
     return choose(wanted, rows.place)
 
 

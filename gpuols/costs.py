@@ -2,8 +2,8 @@
 
 What is measured is kept in memory, and on disk where the system keeps what programs can make
 again: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches`, or `%LOCALAPPDATA%`. Where that can't be
-read it is measured again, which takes about a second where all is compiled. What the CPU would end
-in no time does not even look for a device, and CuPy is imported only where there is a driver.
+read it is measured again, which takes about a second where all is compiled. CuPy is imported only
+where there is a driver, and not for what the CPU would end in no time.
 """
 
 import ctypes
@@ -11,9 +11,10 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -44,21 +45,23 @@ _known: dict[str, Rates | None] = {}
 _lock = Lock()
 
 
-def device_for(load: Load) -> str:
+def device_for(asked: Callable[[], Load]) -> str:
     """Where device="auto" fits rows of the host.
 
     Parameters
     ----------
-    load : Load
-        What is to be done.
+    asked : callable
+        Says what is to be done; it is not asked where there is no driver.
 
     Returns
     -------
     str
         "cpu" or "cuda:0".
     """
-    worth = _WORTH if "cupy" in sys.modules else _WORTH_LOOKING
-    if plan.seconds_on_cpu(load, _USUAL) < worth or not _has_driver() or device.why_not(0):
+    if not _has_driver():
+        return "cpu"
+    load, worth = asked(), _WORTH if "cupy" in sys.modules else _WORTH_LOOKING
+    if plan.seconds_on_cpu(load, _USUAL) < worth or device.why_not(0):
         return "cpu"
     rates = rates_of(0)
     if rates is None or not plan.device_wins(load, rates):
@@ -69,8 +72,11 @@ def device_for(load: Load) -> str:
 
 def _has_driver() -> bool:
     """Whether NVIDIA's driver may be there, which is known sooner than CuPy is imported."""
-    if "cupy" in sys.modules:
-        return True
+    return "cupy" in sys.modules or _finds_driver()
+
+
+@cache
+def _finds_driver() -> bool:
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

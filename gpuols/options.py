@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from gpuols.errors import InputError, InputTypeError
+from gpuols.records import filled
 
 Progress = bool | Callable[[int, int], object]
 
@@ -21,6 +22,7 @@ DEVICES = ("auto", "cpu", "cpu:numpy", "cpu:numba", "cuda", "cuda:all")
 THREADS_VARIABLE = "GPUOLS_NUM_THREADS"
 
 
+@filled
 @dataclass(frozen=True)
 class Options:
     """How to fit; `gpuols.fit` documents each option."""
@@ -89,7 +91,7 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def _check_tolerance(value: object) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if not isinstance(value, (float, Real)) or isinstance(value, bool):
         raise InputTypeError("tol", repr(value), "a number", "write for example tol=1e-8")
     if not 0 < float(value) < math.inf:
         raise InputError("tol", repr(value), "a positive number", "write for example tol=1e-8")

@@ -275,6 +275,8 @@ def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -
     if batch_size is not None:
         return ranges(count, batch_size)
     workers, start, spans = threads(), 0, []
+    if count == 1:  # most often, and sooner
+        return [slice(0, 1)]
     most = max(1, min(most, BUDGET // workers // max(each, 1)))
     while start < count:
         left = count - start
@@ -289,9 +291,7 @@ def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -
 
 def reporter(progress: Progress) -> Report | None:
     """Turn the progress option into a function of (done, total), or None."""
-    if callable(progress):
-        return progress
-    return _print_progress if progress else None
+    return progress if callable(progress) else _print_progress if progress else None
 
 
 def _print_progress(done: int, total: int) -> None:

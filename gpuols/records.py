@@ -18,7 +18,7 @@ def filled(cls: type[Record]) -> type[Record]:
     Parameters
     ----------
     cls : type
-        A dataclass, all of whose fields are plain arguments, without ``__post_init__``.
+        A dataclass, all of whose fields are plain arguments.
 
     Returns
     -------
@@ -32,7 +32,8 @@ def filled(cls: type[Record]) -> type[Record]:
     )
     own = ", ".join(f"{name}={name}" for name in defaults)
     made: dict[str, Any] = {"defaults": defaults}
-    exec(f"def fill(self, {taken}): self.__dict__.update({own})", made)
+    check = "; self.__post_init__()" if hasattr(cls, "__post_init__") else ""
+    exec(f"def fill(self, {taken}): self.__dict__.update({own}){check}", made)
     cls.__init__ = wraps(cls.__init__)(made["fill"])  # type: ignore[method-assign]
     return cls
 

@@ -148,8 +148,8 @@ def read_rows(X: Any, y: Any, weights: Any, names: Sequence[str] | None) -> Rows
     check_axes(x, responses)
     check_rows(x, responses, single)
     columns = {"X": 1, "y": 0 if single else 1, "weights": 0}
-    named = {name: part.axes for name, part in came.items() if part.axes}
-    check_same_axes({name: axes[: len(axes) - columns[name]] for name, axes in named.items()})
+    if named := {name: part.axes for name, part in came.items() if part.axes}:
+        check_same_axes({name: axes[: len(axes) - columns[name]] for name, axes in named.items()})
     w = came["weights"].array if weights is not None else None
     kind = next((part.kind for part in came.values() if part.kind != NUMPY), NUMPY)
     if w is not None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -161,7 +162,7 @@ def test_small_fits_do_not_look_for_a_device(monkeypatch):
     monkeypatch.setattr(costs, "_has_driver", lambda: True)
     assert gpuols.fit(*data()).engine.startswith("cpu:num")
     with pytest.raises(AssertionError, match="looks for"):
-        costs.device_for(LARGE)
+        costs.device_for(lambda: LARGE)
 
 
 @pytest.mark.parametrize("system", ["linux", "win32"])
@@ -173,29 +174,34 @@ def test_without_a_driver_cupy_is_not_imported(monkeypatch, system):
         if not there:
             raise OSError(f"{name}: cannot open shared object file")
 
+    def begin_anew():
+        monkeypatch.setattr(costs, "_finds_driver", cache(costs._finds_driver.__wrapped__))
+
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(costs.ctypes, "CDLL", load)
     monkeypatch.setattr(device, "why_not", lambda number=0: asked.append(number) or "broken")
     name = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}[system]
-    assert costs.device_for(LARGE) == "cpu"
+    begin_anew()
+    assert [costs.device_for(lambda: LARGE) for _ in range(2)] == ["cpu", "cpu"]
     assert asked == [name]
     there.append(name)
-    assert costs.device_for(LARGE) == "cpu"
+    begin_anew()
+    assert costs.device_for(lambda: LARGE) == "cpu"
     assert asked == [name, name, 0]
 
 
 def test_without_a_device_nothing_is_measured(on, measured):
     on.count = 0
     device.forget()
-    assert costs.device_for(LARGE) == "cpu"
+    assert costs.device_for(lambda: LARGE) == "cpu"
     assert measured.calls == []
 
 
 def test_a_regression_that_the_device_has_no_room_for_stays_on_the_cpu(on, measured, monkeypatch):
     large = replace(LARGE, largest=on.memory // 4)
-    assert costs.device_for(large) == "cuda:0"
-    assert costs.device_for(replace(LARGE, largest=on.memory)) == "cpu"
+    assert costs.device_for(lambda: large) == "cuda:0"
+    assert costs.device_for(lambda: replace(LARGE, largest=on.memory)) == "cpu"
 
 
 @pytest.mark.parametrize("error", [MemoryError("all taken"), DeviceError(*"abcd")])
@@ -205,7 +211,7 @@ def test_where_nothing_can_be_measured_the_cpu_does_it(measured, monkeypatch, er
         raise error
 
     monkeypatch.setattr(costs, "_measure", measure)
-    assert [costs.device_for(LARGE) for _ in range(2)] == ["cpu", "cpu"]
+    assert [costs.device_for(lambda: LARGE) for _ in range(2)] == ["cpu", "cpu"]
     assert measured.calls == [0]
     assert not costs._file().exists()
 

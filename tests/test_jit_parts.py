@@ -1,16 +1,22 @@
 """Parts of the compiled CPU engine: numbers side by side, and what is kept on disk."""
 
 import os
+import pkgutil
 import runpy
+from importlib import import_module
 from importlib.util import find_spec
+from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import pytest
+
+from gpuols import engines
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
 
 if find_spec("numba") is not None:
     from numba import config, njit
+    from numba.core.dispatcher import Dispatcher
 
     from gpuols.engines.jit import compiling
     from gpuols.engines.jit.lanes import choose, every, fma, near_root, root, size
@@ -78,6 +84,34 @@ def test_what_is_kept_is_found_by_all_that_it_is_made_of(monkeypatch, tmp_path):
         (tmp_path / name).write_text("...")
         seen.add(compiling._fingerprint())
         assert len(seen) == number + 3
+
+
+def called_by_python(module):
+    """Functions for compiled code alone that other functions of a module name."""
+    functions = [f for f in vars(module).values() if isinstance(f, FunctionType)]
+    classes = [c for c in vars(module).values() if isinstance(c, type)]
+    functions += [f for c in classes for f in vars(c).values() if isinstance(f, FunctionType)]
+    codes = [f.__code__ for f in functions if f.__module__ == module.__name__]
+    for code in codes:
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+        for name in code.co_names:
+            function = getattr(module, name, None)
+            if isinstance(function, Dispatcher) and "no_cpython_wrapper" in function.targetoptions:
+                yield f"{module.__name__}.{code.co_name}: {name}"
+
+
+def test_python_calls_nothing_that_only_compiled_code_can():
+    found = pkgutil.walk_packages(engines.__path__, f"{engines.__name__}.")
+    modules = [import_module(info.name) for info in found]
+    assert [fault for module in modules for fault in called_by_python(module)] == []
+
+
+def test_what_python_must_not_call_is_found():
+    module = ModuleType("module")
+    text = "def f():\n    return lambda: inner(0)\ndef g():\n    return kept(0)\n"
+    module.inner, module.kept = compiling.compiled(half), compiling.kept(half)
+    exec(text, vars(module))
+    assert list(called_by_python(module)) == ["module.<lambda>: inner"]
 
 
 def half(x):

@@ -153,6 +153,7 @@ class Engine(Protocol):
         """Work through tasks, several at a time."""
 
 
+@cache
 def _compiled(_: int = 0) -> Engine:
     from gpuols.engines import cpu_jit
 

@@ -66,6 +66,7 @@ class Job:
         )
 
 
+@filled
 @dataclass(frozen=True, eq=False)
 class Answer:
     """Moments and answers of the regressions of a batch of shape L.
@@ -161,8 +162,7 @@ def answer_each(
     number = int(calls[0])
     if job.options.solver == "cholesky" or not number:
         return plainly(solution)
-    wanted = rejected(moments, solution, job.options.tol).any(axis=-1)
-    places = to_host(np.flatnonzero(wanted))
+    places = to_host(np.flatnonzero(rejected(moments, solution, job.options.tol).any(axis=-1)))
     if not len(places):
         return plainly(solution)
     closer, better, helped = _look_closely(job, shape, tasks, places)

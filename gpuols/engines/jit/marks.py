@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gpuols.engines.jit.bounds import smaller
-from gpuols.engines.jit.compiling import compiled
+from gpuols.engines.jit.compiling import compiled, portable
 from gpuols.engines.jit.lanes import (
     WIDTH,
     Lanes,
@@ -76,7 +76,7 @@ def marks_in(memory: Memory) -> Marks:
     )
 
 
-@compiled
+@portable
 def counts_size(n: int) -> int:
     """Numbers that the counts of n rows take up."""
     return (n // RUN + 2) * SIDES * WIDTH
