@@ -10,7 +10,7 @@ from gpuols.engines.verdicts import Verdicts
 on_device = pytest.param("device", marks=pytest.mark.gpu)
 in_order = pytest.mark.parametrize("machine", ["fifo", on_device], indirect=True)
 """One order of threads is enough: the kernels have been run in both."""
-uncovered = pytest.mark.no_cover
+uncovered = pytest.mark.uncovered
 """Other tests reach the same lines of Python: to note them doubles the time of many cases."""
 
 

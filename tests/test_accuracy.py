@@ -16,7 +16,7 @@ DATA = {data.name: data for data in nist.datasets()}
 TOL = 1e-10
 
 # That lines are reached is seen elsewhere; to count them would take a third of the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.uncovered
 
 every_set = pytest.mark.parametrize("data", DATA.values(), ids=DATA)
 

@@ -6,7 +6,7 @@ from emulator import build
 
 pytestmark = [
     pytest.mark.skipif(bool(build.available()), reason=build.available() or "g++ is here"),
-    pytest.mark.no_cover,
+    pytest.mark.uncovered,
 ]
 
 

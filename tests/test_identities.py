@@ -316,7 +316,7 @@ def test_moments_of_pieces_add_to_those_of_the_whole(seed, cuts, weighted, add_i
     same_moments(reduce(add, pieces[::-1]), whole)
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncovered
 @with_and_without_weights
 @pytest.mark.parametrize(("offset", "add_intercept"), [(0.0, False), (1e7, True)])
 def test_a_thousand_pieces(offset, add_intercept, weighted):
@@ -328,7 +328,7 @@ def test_a_thousand_pieces(offset, add_intercept, weighted):
     same_moments(added, whole)
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncovered
 @with_and_without_intercept
 def test_a_stream_in_either_order(add_intercept):
     """Low parts keep what a thousand additions would round away."""

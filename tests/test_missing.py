@@ -197,7 +197,7 @@ def variant(request):
     return request.param
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncovered
 def test_responses_on_one_design_do_not_meet(shape, variant, monkeypatch):
     X, Y, options = shared(shape, variant)
     whole = gpuols.fit(X, Y, **options)
@@ -212,7 +212,7 @@ def test_responses_on_one_design_do_not_meet(shape, variant, monkeypatch):
         assert_same_bits(numbers(again), numbers(whole))
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncovered
 def test_memory_order_does_not_matter(shape, variant):
     X, Y, options = shared(shape, variant, m=TILE + 3)
     whole = numbers(gpuols.fit(X, Y, **options))

@@ -24,10 +24,18 @@ sys.modules["polars"] = None
 sys.exit(pytest.main(sys.argv[1:]))
 """
 MANY = """
-import pytest
-@pytest.mark.parametrize("case", range(25))
-def test_many(request, case):
-    assert (request.node.get_closest_marker("no_cover") is None) == (case < 20)
+import coverage, pytest
+measured = coverage.Coverage(data_file=None)
+measured.start()
+@pytest.mark.parametrize("case", range(9))
+def test_many(case):
+    assert (coverage.Coverage.current() is measured) == (case < 5)
+@pytest.mark.uncovered
+def test_marked():
+    assert coverage.Coverage.current() is not measured
+def test_another():
+    assert coverage.Coverage.current() is measured
+    measured.stop()
 """
 WHOLE = 'import pytest\npytest.skip("no device", allow_module_level=True)\n'
 
@@ -63,9 +71,9 @@ def test_files_that_must_run_are_there(pytester, run):
 
 
 def test_coverage_is_measured_in_the_first_cases(pytester, run):
-    pytester.makeini("[pytest]\nmarkers = no_cover")
+    pytester.makeini("[pytest]\nmarkers = uncovered")
     pytester.makepyfile(MANY)
-    run().assert_outcomes(passed=25)
+    run().assert_outcomes(passed=11)
 
 
 def test_what_needs_a_device_is_collected_where_other_libraries_are_missing(request):

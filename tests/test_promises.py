@@ -28,7 +28,7 @@ SHAPES = [
 VARIANTS = ["plain", "intercept", "weights", "ridge", "all"]
 
 # That lines are reached is seen elsewhere; to count them would take a third of the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.uncovered
 
 
 def batch(shape, variant, count=6, seed=0):

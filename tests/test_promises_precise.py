@@ -35,7 +35,7 @@ every_policy = pytest.mark.parametrize("singular", POLICIES)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 # That lines are reached is seen elsewhere; to count them would take a third of the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.uncovered
 
 TROUBLES = (
     "none",

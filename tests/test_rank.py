@@ -15,7 +15,7 @@ SAMPLE = 300 // len(KINDS) + 2
 FAMOUS = famous()
 
 # That lines are reached is seen elsewhere; to count them would take a third of the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.uncovered
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 every_policy = pytest.mark.parametrize("singular", ["drop", "min_norm"])
