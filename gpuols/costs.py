@@ -94,7 +94,8 @@ def rates_of(number: int) -> Rates | None:
 
 
 def forget() -> None:
-    """Forget what was measured, but not what is on disk."""
+    """Forget what was found and measured, but not what is on disk."""
+    _finds_driver.cache_clear()
     with _lock:
         _known.clear()
 

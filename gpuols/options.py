@@ -91,6 +91,7 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def _check_tolerance(value: object) -> None:
+    # What is a float need not ask an abstract class.
     if not isinstance(value, (float, Real)) or isinstance(value, bool):
         raise InputTypeError("tol", repr(value), "a number", "write for example tol=1e-8")
     if not 0 < float(value) < math.inf:

@@ -175,8 +175,7 @@ def reading(count: int, *, n: int, columns: int, batch_size: int | None) -> list
     list of slice
         Ranges that cover ``range(count)``.
     """
-    least = _READ_LEAST // max(n * columns, 1)
-    each = 16 * (n + columns * columns)
+    least, each = _READ_LEAST // max(n * columns, 1), 16 * (n + columns * columns)
     return _cut(count, each, least, _READ_MOST, batch_size)
 
 
@@ -275,7 +274,7 @@ def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -
     if batch_size is not None:
         return ranges(count, batch_size)
     workers, start, spans = threads(), 0, []
-    if count == 1:  # most often, and sooner
+    if count == 1:  # most often, and sooner; the number of threads is checked all the same
         return [slice(0, 1)]
     most = max(1, min(most, BUDGET // workers // max(each, 1)))
     while start < count:
@@ -291,10 +290,11 @@ def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -
 
 def reporter(progress: Progress) -> Report | None:
     """Turn the progress option into a function of (done, total), or None."""
-    return progress if callable(progress) else _print_progress if progress else None
+    if callable(progress):
+        return progress
+    return _print_progress if progress else None
 
 
 def _print_progress(done: int, total: int) -> None:
-    end = "\n" if done >= total else ""
-    sys.stderr.write(f"\r{done:,} of {total:,} ({done / max(total, 1):.0%}){end}")
-    sys.stderr.flush()
+    line = f"\r{done:,} of {total:,} ({done / max(total, 1):.0%})"
+    print(line, end="\n" if done >= total else "", file=sys.stderr, flush=True)

@@ -4,7 +4,6 @@ Coverage is measured in the first cases of each test, and in none that is marked
 tests reach the same lines, and to note them doubles the time.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -32,10 +31,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if "mark.gpu" in text or "from machines import" in text else True
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
     for pattern in config.getoption("must_run"):
         if not any(item.path.match(pattern) for item in items):
             raise pytest.UsageError(f"--must-run {pattern}: no such test")
+    yield
     cases: Counter[str] = Counter()
     for item in items:
         test = item.nodeid.partition("[")[0]
@@ -45,27 +48,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(
-    item: pytest.Item, nextitem: pytest.Item | None
-) -> Generator[None, bool, bool]:
-    _cover(item.get_closest_marker("uncovered") is None)
-    result = yield
-    if nextitem is None:
-        _cover(True)
-    return result
-
-
-_waiting = []
-
-
-def _cover(wanted: bool) -> None:
-    """Measure coverage, if somebody asked for it, or wait: what `no_cover` does for each test."""
-    if wanted:
-        while _waiting:
-            _waiting.pop().start()
-    elif "coverage" in sys.modules and (running := sys.modules["coverage"].Coverage.current()):
-        running.stop()
-        _waiting.append(running)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """pytest-cov's own marker pauses coverage for one call, and starts it again, at 3 ms each."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    if plugin is not None and plugin.cov_controller is not None:
+        control, wanted = plugin.cov_controller, item.get_closest_marker("uncovered") is None
+        if control.started != wanted:
+            (control.resume if wanted else control.pause)()
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

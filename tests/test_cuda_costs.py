@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -174,19 +173,16 @@ def test_without_a_driver_cupy_is_not_imported(monkeypatch, system):
         if not there:
             raise OSError(f"{name}: cannot open shared object file")
 
-    def begin_anew():
-        monkeypatch.setattr(costs, "_finds_driver", cache(costs._finds_driver.__wrapped__))
-
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(costs.ctypes, "CDLL", load)
     monkeypatch.setattr(device, "why_not", lambda number=0: asked.append(number) or "broken")
     name = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}[system]
-    begin_anew()
+    costs.forget()
     assert [costs.device_for(lambda: LARGE) for _ in range(2)] == ["cpu", "cpu"]
     assert asked == [name]
     there.append(name)
-    begin_anew()
+    costs.forget()
     assert costs.device_for(lambda: LARGE) == "cpu"
     assert asked == [name, name, 0]
 

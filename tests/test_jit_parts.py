@@ -1,10 +1,13 @@
 """Parts of the compiled CPU engine: numbers side by side, and what is kept on disk."""
 
+import inspect
 import os
 import pkgutil
 import runpy
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import product
 from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
@@ -86,16 +89,35 @@ def test_what_is_kept_is_found_by_all_that_it_is_made_of(monkeypatch, tmp_path):
         assert len(seen) == number + 3
 
 
+CALLERS = """
+def of_a_lambda():
+    return lambda: inner(0)
+def good():
+    return kept(0)
+@cache
+def cached():
+    return other.deep(0)
+class Holder:
+    @property
+    def own(self):
+        return other.deep(0)
+"""
+
+
 def called_by_python(module):
     """Functions for compiled code alone that other functions of a module name."""
-    functions = [f for f in vars(module).values() if isinstance(f, FunctionType)]
-    classes = [c for c in vars(module).values() if isinstance(c, type)]
-    functions += [f for c in classes for f in vars(c).values() if isinstance(f, FunctionType)]
-    codes = [f.__code__ for f in functions if f.__module__ == module.__name__]
+    values = [*vars(module).values()]
+    values += [own for value in values if isinstance(value, type) for own in vars(value).values()]
+    values = [getattr(value, "fget", getattr(value, "__func__", value)) for value in values]
+    found = [inspect.unwrap(value) for value in values if not isinstance(value, Dispatcher)]
+    codes = [
+        f.__code__ for f in found if isinstance(f, FunctionType) and f.__module__ == module.__name__
+    ]
+    others = [value for value in values if isinstance(value, ModuleType)]
     for code in codes:
         codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
-        for name in code.co_names:
-            function = getattr(module, name, None)
+        for place, name in product([module, *others], code.co_names):
+            function = vars(place).get(name)
             if isinstance(function, Dispatcher) and "no_cpython_wrapper" in function.targetoptions:
                 yield f"{module.__name__}.{code.co_name}: {name}"
 
@@ -107,11 +129,12 @@ def test_python_calls_nothing_that_only_compiled_code_can():
 
 
 def test_what_python_must_not_call_is_found():
-    module = ModuleType("module")
-    text = "def f():\n    return lambda: inner(0)\ndef g():\n    return kept(0)\n"
-    module.inner, module.kept = compiling.compiled(half), compiling.kept(half)
-    exec(text, vars(module))
-    assert list(called_by_python(module)) == ["module.<lambda>: inner"]
+    module, other = ModuleType("module"), ModuleType("other")
+    module.other, module.cache, module.kept = other, cache, compiling.kept(half)
+    module.inner, other.deep = compiling.compiled(half), compiling.compiled(half)
+    exec(CALLERS, vars(module))
+    faults = ["module.<lambda>: inner", "module.cached: deep", "module.own: deep"]
+    assert sorted(called_by_python(module)) == faults
 
 
 def half(x):

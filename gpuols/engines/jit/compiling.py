@@ -26,8 +26,8 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 compiled = njit(**INNER)
-"""Compiled where compiled code calls it; Python must not: what it would call is not there, for that
-takes a third of the time to compile."""
+"""Compiled for compiled code alone. Python must not call it: its own way in is left out, which
+would take a fifth of the time to compile."""
 portable = register_jitable(**INNER)
 """Compiled where compiled code calls it; from Python it is Python's own, with no wait."""
 
