@@ -69,7 +69,8 @@ def test_files_that_must_run_are_there(pytester, run):
     result.stderr.fnmatch_lines(["*--must-run test_gone.py: no such test*"])
 
 
-def test_coverage_is_measured_in_the_first_cases(pytester, run):
+def test_coverage_is_measured_in_the_first_cases(pytester, run, monkeypatch):
+    monkeypatch.delenv("COVERAGE_FILE", raising=False)  # of those who run this
     pytester.makeini("[pytest]\nmarkers =\n gpu\n uncovered")
     pytester.makepyfile(MANY)
     result = pytester.runpytest_subprocess("--cov=.", "--cov-report=", "-m", "not gpu")
