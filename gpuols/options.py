@@ -56,9 +56,14 @@ def threads() -> int:
     GPUOLS_NUM_THREADS, else as many as this process may use processors, but no more than
     OMP_NUM_THREADS, by which joblib and batch systems share a machine out.
     """
+    return threads_asked() or min([_processors(), *_share()])
+
+
+def threads_asked() -> int | None:
+    """What GPUOLS_NUM_THREADS says, checked; None where it says nothing."""
     text = os.environ.get(THREADS_VARIABLE, "").strip()
     if not text:
-        return min([_processors(), *_share()])
+        return None
     if not (text.isdecimal() and int(text) > 0):
         raise InputError(
             THREADS_VARIABLE, repr(text), "a positive integer", "set it to a number of threads"

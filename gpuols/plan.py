@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from gpuols.numerics.cholesky import SMALL, TILE
 from gpuols.numerics.lanes import tile_of
-from gpuols.options import Progress, threads
+from gpuols.options import Progress, threads, threads_asked
 from gpuols.records import filled
 from gpuols.selection import ranges
 
@@ -32,7 +32,6 @@ _FACTORED_LEAST = 256  # regressions, where each is factored by itself
 _SOLVE = 2**17  # numbers in the Gram matrices: more do not stay in cache
 _TILES_MOST = 256
 _PRECISE = 6  # times the temporaries in double-double
-
 _CLEARLY = 1.25  # times as long must the CPU take: rates are never quite right
 
 Report = Callable[[int, int], object]
@@ -273,9 +272,10 @@ def _cut(count: int, each: int, least: int, most: int, batch_size: int | None) -
     """Ranges worth a task, and affordable: ever shorter, alike at last; threads end together."""
     if batch_size is not None:
         return ranges(count, batch_size)
-    workers, start, spans = threads(), 0, []
-    if count == 1:  # most often, and sooner; the number of threads is checked all the same
+    if count == 1:  # most often, and sooner; what is asked for is checked all the same
+        threads_asked()
         return [slice(0, 1)]
+    workers, start, spans = threads(), 0, []
     most = max(1, min(most, BUDGET // workers // max(each, 1)))
     while start < count:
         left = count - start

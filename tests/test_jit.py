@@ -10,7 +10,6 @@ from problems import CASES
 import gpuols
 from gpuols import Status
 from gpuols.engines import workspace
-from gpuols.engines.launches import Shape
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
 NUMBERS = ("params", "bse", "ssr", "error_bound", "df_resid", "status", "rank")
@@ -152,13 +151,22 @@ def test_whatever_memory_held_changes_no_bit(monkeypatch, n, k):
 
 
 @needs_numba
-def test_columns_that_fill_up_a_table_are_zero():
-    from gpuols.engines.jit import batch
+def test_columns_that_fill_up_a_table_hold_no_denormal_numbers(monkeypatch):
+    from gpuols.engines import cpu_jit
 
-    shape, space = Shape(60, 20, 1, "double", True, False, False), workspace.Workspace()
-    space.array("room", (2**18,))[:] = 5e-324
-    memory, starts, _ = batch.room_for(shape, space)
-    assert not memory[starts[4] : starts[5]].any()
+    rooms, room_for = [], cpu_jit.room_for
+
+    def spoilt(shape, space):
+        rooms.append(room_for(shape, space))
+        rooms[-1][0][:] = 5e-324
+        return rooms[-1]
+
+    monkeypatch.setattr(cpu_jit, "room_for", spoilt)
+    gpuols.fit(normal(60, 20), normal(60, seed=1), add_intercept=True, device="cpu:numba")
+    ((memory, starts, _),) = rooms
+    table = memory[starts[4] : starts[5]]
+    assert table.size > 21
+    assert not (table == 5e-324).any()
 
 
 @needs_numba

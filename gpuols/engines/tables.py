@@ -40,15 +40,17 @@ def flattened(array: NDArray[Any], lead: tuple[int, ...], inner: int) -> Table:
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """The same numbers, not to be written: the one kind of array that code is compiled for."""
-    view = array[:]
-    view.flags.writeable = False
+    view = array.view()
+    view.setflags(write=False)
     return view
 
 
 def memory_of(array: NDArray[Any]) -> NDArray[Any]:
     """All memory that an array spans, from its lowest address on, not to be written."""
     if array.flags.c_contiguous or not array.size:
-        return frozen(array.reshape(-1))
+        memory = array.reshape(-1)
+        memory.setflags(write=False)
+        return memory
     lowest = array[tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)]
     sides = zip(array.shape, array.strides, strict=True)
     length = 1 + sum((size - 1) * abs(step) for size, step in sides) // array.itemsize

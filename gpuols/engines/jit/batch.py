@@ -79,15 +79,9 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
 
 
 def room_for(shape: Shape, space: Workspace) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
-    """Memory for a thread to work in, where its parts begin, and room for statuses.
-
-    Columns that fill up the table are multiplied, but never written: they are zero, since memory
-    may hold denormal numbers, thirty times as slow.
-    """
+    """Memory for a thread to work in, where its parts begin, and room for statuses."""
     size, starts = _layout(shape)
-    memory = space.array("room", (size,))
-    memory[starts[4] : starts[5]] = 0.0
-    return memory, starts, np.empty(8 * shape.m, np.int8)
+    return space.array("room", (size,)), starts, np.empty(8 * shape.m, np.int8)
 
 
 @cache
@@ -116,7 +110,13 @@ def columns_of(k: int, m: int) -> tuple[int, ...] | None:
 
 @compiled
 def rooms_in(memory: Memory, starts: Any, status: Memory, k: int) -> Rooms:
-    """The parts of a thread's memory."""
+    """The parts of a thread's memory.
+
+    Columns that fill up the table are multiplied, but never written: they are zero, since memory
+    may hold denormal numbers, thirty times as slow.
+    """
+    for i in range(starts[4], starts[5]):
+        memory[i] = 0.0
     moments, answers = address(memory, starts[7]), address(memory, starts[8])
     return Rooms(
         address(memory, starts[0]),
