@@ -10,11 +10,13 @@ import argparse
 import sys
 from importlib.util import find_spec
 
-from benchmarks import choice
+from benchmarks import choice, record
 from benchmarks.cpu import run as cpu
 from benchmarks.cuda import run as cuda
 
 _DEVICES = ("cpu", "cpu:numpy", "cpu:numba", "cuda")
+_INTERRUPTED = 130
+"""As shells have it."""
 
 
 def main() -> None:
@@ -31,7 +33,14 @@ def main() -> None:
         peers = choice.peers(arguments.peers, kind.PEERS)
     except ValueError as error:
         options.error(str(error))
-    sys.exit(kind.main(arguments, cases, peers))
+    if arguments.plot and arguments.plot == arguments.out:
+        options.error("--plot: the same file as --out: name two")
+    try:
+        sys.exit(kind.main(arguments, cases, peers))
+    except KeyboardInterrupt:
+        kept = f": {record.beside(arguments.out)} has the cases so far" if arguments.out else ""
+        print(f"\ninterrupted{kept}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -48,7 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _measure_on_cpu(device: str, out: Path | None) -> None:
     found = alone.measure(device, _TIMES)
     print(f"one of {alone.N} x {alone.K} on {device}, gpuols {gpuols.__version__}")
-    print(f"{found['fit_us']:8.1f} us a call, goal {found['goal_us']:.0f}")
+    goal = f"goal {found['goal_us']:.0f}"
+    verdict = "met" if found["fit_us"] <= found["goal_us"] else "missed"
+    print(f"{found['fit_us']:8.1f} us a call, {goal}: {verdict}; {found['least_us']:.1f} at least")
     print(f"{found['read_us']:8.1f} us with its numbers read, of which")
     for stage, share in found["shares"].items():
         print(f"{share:8.0%} {stage}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import choice
 from benchmarks.cpu import plot
 from benchmarks.cpu.measure import best_plain
 from benchmarks.cpu.plain import STRATEGIES
@@ -25,13 +26,25 @@ Row = dict[str, Any]
 def main(words: list[str] | None = None) -> None:
     """Print the table, draw the picture if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.published", description=__doc__)
-    parser.add_argument("results", type=Path, help="JSON file")
-    parser.add_argument("--plot", type=Path, help="PNG file to draw it to")
+    parser.add_argument("results", type=_results, help="JSON file")
+    parser.add_argument("--plot", type=choice.new_file, help="PNG file to draw it to")
     arguments = parser.parse_args(words)
-    figures = json.loads(arguments.results.read_text())
-    print(*lines(figures), sep="\n")
+    if arguments.plot and "scaling" not in arguments.results:
+        parser.error("--plot: the file is of a run without --plot, which measures growth")
+    print(*lines(arguments.results), sep="\n")
     if arguments.plot:
-        plot.draw(arguments.plot, figures)
+        plot.draw(arguments.plot, arguments.results)
+
+
+def _results(text: str) -> Row:
+    """What `benchmarks.compare` wrote to a file of that name."""
+    try:
+        figures = json.loads(Path(text).read_text())
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} can't be read: {error}") from error
+    if "blas" not in figures:
+        raise argparse.ArgumentTypeError(f"{text!r} is not what benchmarks.compare writes on a CPU")
+    return figures
 
 
 def lines(figures: Row) -> Iterator[str]:
@@ -40,8 +53,9 @@ def lines(figures: Row) -> Iterator[str]:
     versions = ", ".join(f"{name} {which}" for name, which in figures["versions"].items())
     machine = f"{figures['processor']}, {figures['threads']} threads"
     yield f"`python -m benchmarks.compare {' '.join(figures['command'])}`"
-    yield f"(gpuols on `{figures['device']}`; {machine}; {versions})."
-    yield "≈ scaled from a part; † coefficients alone, or without some of the other answers."
+    yield f"(gpuols {figures['commit']} on `{figures['device']}`; {machine}; {versions})."
+    yield "≈ scaled from a part; † coefficients alone, or without some of the other answers; -: not"
+    yield "for this case, or not done."
     yield ""
     names = [case["case"].partition(": ")[2].replace(" x ", " × ") for case in cases]
     yield f"| | {' | '.join(names)} |"

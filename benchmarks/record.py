@@ -47,6 +47,24 @@ def write(path: Path, figures: dict[str, Any]) -> None:
         file.write((json.dumps(figures, indent=2) + "\n").encode())
 
 
+def beside(path: Path) -> Path:
+    """Where the figures are until all are measured."""
+    return path.with_name(f"{path.name}.part")
+
+
+def keep(path: Path | None, figures: dict[str, Any]) -> None:
+    """Write what is measured so far beside a results file, if there is to be one."""
+    if path is not None:
+        write(beside(path), figures)
+
+
+def finish(path: Path | None, figures: dict[str, Any]) -> None:
+    """Write a results file, if there is to be one, in place of what was kept beside it."""
+    if path is not None:
+        write(path, figures)
+        beside(path).unlink(missing_ok=True)
+
+
 def _said_by(*command: str) -> str:
     """What a command prints in the checkout; nothing where it fails or is not there."""
     with contextlib.suppress(OSError):

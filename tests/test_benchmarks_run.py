@@ -38,7 +38,7 @@ def test_cases_are_chosen_by_letter_and_keep_their_order():
 
 
 def test_rivals_are_chosen_by_a_part_of_their_name():
-    known = ["torch lstsq", "JAX vmap lstsq", "NumPy loop"]
+    known = ["torch lstsq", "JAX vmap lstsq", "NumPy loop of lstsq"]
     assert choice.peers("jax,TORCH", known) == known[:2]
     assert choice.peers(None, known) == known
     assert choice.peers("", known) == []
@@ -59,6 +59,7 @@ def test_rivals_are_chosen_by_a_part_of_their_name():
         (["--rounds", "-3"], "'-3' is no positive number"),
         (["--out", "tests"], "'tests' is a directory: name a file"),
         (["--plot", "not/there.png"], "'not/there.png' is in not, which is no directory"),
+        (["--out", "found.png", "--plot", "found.png"], "--plot: the same file as --out"),
     ],
 )
 def test_what_is_not_there_is_said(words, said, monkeypatch, capsys):
@@ -147,6 +148,30 @@ def test_a_whole_run(tmp_path, monkeypatch, capsys, short):
     )
 
 
+def test_a_run_that_is_interrupted_leaves_the_last_results_alone(
+    tmp_path, monkeypatch, capsys, short
+):
+    out, shown = tmp_path / "found.json", run.table.case_lines
+    out.write_text("of the last run")
+
+    def interrupt(found):
+        if found["letter"] == "W7":
+            raise KeyboardInterrupt
+        return shown(found)
+
+    monkeypatch.setattr(run.table, "case_lines", interrupt)
+    words = ["--device", "cpu:numpy", "--quick", "--peers", "inverses", "--rounds", "1"]
+    assert ask(monkeypatch, *words, "--cases", "W1,W7", "--out", str(out)) == 130
+    assert out.read_text() == "of the last run"
+    kept = json.loads((tmp_path / "found.json.part").read_text())
+    assert [case["letter"] for case in kept["cases"]] == ["W1"]
+    assert f"interrupted: {out}.part has the cases so far" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(peak, "measure", lambda *arguments: {})
+    assert ask(monkeypatch, *words, "--cases", "W1", "--out", str(out)) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
+
+
 def test_whole_sizes_have_goals_and_everyone_a_peak(monkeypatch, tmp_path, short):
     monkeypatch.setattr(run, "every", lambda quick: list(SMALL.values()))
     monkeypatch.setattr(floors, "measure", lambda quick: {"read": 1e9, "gemm": 1e9})
@@ -177,6 +202,7 @@ def test_what_is_published_says_what_is_scaled_short_or_wrong():
         {"who": "torch lstsq", "failed": "not installed (torch)"},
     ]
     facts = {"processor": "P", "threads": 2, "versions": {}, "device": "cpu", "command": []}
+    facts["commit"] = "abc"
     text = "\n".join(published.lines({**facts, "cases": [{"case": "W1: 5 x 6", "rows": rows}]}))
     for line in (
         "| | 5 × 6 |",
@@ -190,6 +216,25 @@ def test_what_is_published_says_what_is_scaled_short_or_wrong():
     ):
         assert line in text
     assert "torch" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        (None, [], "can't be read: [Errno 2] No such file"),
+        ("{", [], "can't be read: Expecting"),
+        ('{"frames": {}}', [], "is not what benchmarks.compare writes on a CPU"),
+        ('{"blas": []}', ["--plot", "found.png"], "--plot: the file is of a run without --plot"),
+    ],
+)
+def test_what_can_not_be_published_is_said(text, words, said, tmp_path, capsys):
+    path = tmp_path / "found.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SystemExit) as stop:
+        published.main([str(path), *words])
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 # its parts

@@ -34,14 +34,14 @@ def polars_take(data: Data) -> tuple[Any, list[str]]:
     Raises
     ------
     ValueError
-        If a regression has several responses.
+        If a regression has several responses, which an aggregation takes one at a time.
     """
     import polars as pl
 
     design, y = data.design, data.y
     if isinstance(data, Batch):
         if y.ndim > 2:
-            raise ValueError("one response at a time in a long table")
+            raise ValueError("an aggregation takes one response at a time")
         keys = np.repeat(np.arange(data.count), y.shape[1])
         design, y = design.reshape(-1, design.shape[2]), y.reshape(-1)
     else:
@@ -66,10 +66,10 @@ def polars_ols(frame: Any, columns: list[str]) -> Answers:
 
 
 def polars_ds(frame: Any, columns: list[str]) -> Answers:
-    """polars_ds' coefficients in an aggregation."""
+    """polars_ds' coefficients in an aggregation, by the fastest of its solvers."""
     import polars_ds as pds
 
-    fit = pds.lin_reg(*columns, target="y")
+    fit = pds.lin_reg(*columns, target="y", solver="cholesky")
     found = frame.group_by("key").agg(fit.alias("params")).sort("key")
     params = found["params"].explode().to_numpy().reshape(len(found), -1)
     return {"keys": found["key"].to_numpy(), "params": params}

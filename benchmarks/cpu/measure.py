@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 _REST_S = 0.1
 
-PLAIN = {"NumPy loop", "NumPy lstsq at once", *STRATEGIES}
+PLAIN = {"NumPy loop of lstsq", "NumPy lstsq at once", *STRATEGIES}
 """Names of what is NumPy alone."""
 
 

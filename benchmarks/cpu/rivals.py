@@ -99,7 +99,7 @@ def _tensors(make: Callable[[type[Data]], Any], take: Any) -> Ways:
 _LONG = (Batch, Groups)
 
 RIVALS: dict[str, Ways] = {
-    "NumPy loop": _everywhere(loops.numpy_lstsq),
+    "NumPy loop of lstsq": _everywhere(loops.numpy_lstsq),
     "NumPy lstsq at once": {Shared: _way(at_once(loops.numpy_lstsq))},
     **{name: {kind: _way(run) for kind, run in ways.items()} for name, ways in STRATEGIES.items()},
     "torch lstsq": _tensors(tensors.torch_lstsq, tensors.torch_take),
@@ -107,9 +107,15 @@ RIVALS: dict[str, Ways] = {
         **_tensors(tensors.torch_gram, tensors.torch_take),
         Groups: _way(tensors.torch_groups, tensors.torch_take),
     },
-    "torch Gram, same outputs": _tensors(tensors.torch_same, tensors.torch_take),
+    "torch Gram, same outputs": {
+        **_tensors(tensors.torch_same, tensors.torch_take),
+        Groups: _way(tensors.torch_groups_same, tensors.torch_take),
+    },
     "JAX vmap lstsq": _tensors(tensors.jax_lstsq, tensors.jax_take),
-    "JAX vmap Gram + Cholesky": _tensors(tensors.jax_gram, tensors.jax_take),
+    "JAX vmap Gram + Cholesky": {
+        **_tensors(tensors.jax_gram, tensors.jax_take),
+        Groups: _way(tensors.jax_groups, tensors.jax_take),
+    },
     "polars-ols": dict.fromkeys(_LONG, _way(frames.polars_ols, frames.polars_take)),
     "polars_ds": dict.fromkeys(_LONG, _way(frames.polars_ds, frames.polars_take)),
     "pandas groupby": {Groups: _way(frames.pandas_groupby, frames.pandas_take)},
@@ -121,13 +127,11 @@ RIVALS: dict[str, Ways] = {
 
 
 _EQUAL = "wants equally many rows in each regression"
-_REPEATED = "would need the design once for each response"
+_REPEATED = "aggregates tables that hold the design once for each response"
 _WHY_NOT = {
     "NumPy lstsq at once": "wants one design for all responses",
     "torch lstsq": _EQUAL,
-    "torch Gram, same outputs": "sums of groups are written for coefficients alone",
     "JAX vmap lstsq": _EQUAL,
-    "JAX vmap Gram + Cholesky": _EQUAL,
     "polars-ols": _REPEATED,
     "polars_ds": _REPEATED,
     "pandas groupby": "is measured where rows come with keys",

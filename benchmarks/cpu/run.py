@@ -48,12 +48,13 @@ def main(arguments: argparse.Namespace, cases: list[Case], peers: list[str]) -> 
         if not arguments.quick:
             figures["goals"] += goals.judge(case.letter, found["rows"])
         _show(["", *table.case_lines(found)])
-        _write(arguments, figures)
+        record.keep(arguments.out, figures)
     if arguments.plot:
         sizes = scaling.measure(arguments.device, figures["floors"], rounds, arguments.quick)
         figures["scaling"] = sizes
         _show(["", *table.scaling_lines(sizes)])
-        _write(arguments, figures)
+    record.finish(arguments.out, figures)
+    if arguments.plot:
         plot.draw(arguments.plot, figures)
     _show(["", *table.goal_lines(figures["goals"])])
     return int(any(broken(row) for case in figures["cases"] for row in case["rows"]))
@@ -120,11 +121,6 @@ def _heading(figures: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {which}" for name, which in figures["versions"].items())
     cores = f"{figures['threads']} threads"
     return f"{figures['processor']}, {cores}, {figures['commit']}, {versions}"
-
-
-def _write(arguments: argparse.Namespace, figures: dict[str, Any]) -> None:
-    if arguments.out:
-        record.write(arguments.out, figures)
 
 
 def _show(lines: list[str]) -> None:

@@ -32,7 +32,8 @@ def case_lines(case: Row) -> Iterator[str]:
     floor = next((row["floor_s"] for row in rows if row.get("floor_s")), None)
     busy = case["others_busy"]
     others = "" if busy is None else f", others kept {busy:.1f} processors busy"
-    yield f"{case['case']}   floor {milliseconds(floor)}{others}"
+    engine = next((f", on {row['engine']}" for row in rows if row.get("engine")), "")
+    yield f"{case['case']}{engine}   floor {milliseconds(floor)}{others}"
     yield from table.row_lines(rows, _COLUMNS)
     plain = best_plain(rows)
     if plain is not None:

@@ -109,35 +109,57 @@ def torch_same(kind: Kind) -> Callable[..., Answers]:
     def run(*data: Any) -> Answers:
         import torch
 
-        X, y = data[:2]
-        gram, right = grams(torch, kind, *data)
-        factor, _ = torch.linalg.cholesky_ex(gram)
-        found = torch.cholesky_solve(right, factor)
-        spread = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
-        n, p = X.shape[-2:]
-        total = squares(torch, kind, *data)
-        ssr = total - (found * right).sum(1)
-        free = (gram[:, :1, 0] if kind is Masked else n) - p
-        bse = (spread[:, :, None] * (ssr / free)[:, None]).sqrt()
-        rsquared = 1 - ssr / (total - right[:, 0] ** 2 / gram[:, :1, 0])
-        return shaped(kind, y, params=found, bse=bse, ssr=ssr, rsquared=rsquared)
+        own = grams(torch, kind, *data)
+        rows = own[0][:, :1, 0] if kind is Masked else data[0].shape[-2]
+        return shaped(kind, data[1], **_torch_answers(*own, squares(torch, kind, *data), rows))
 
     return run
+
+
+def _torch_answers(gram: Any, right: Any, total: Any, rows: Any) -> dict[str, Any]:
+    """All answers from sums, the first column being one of ones; rows are a number, or (B, 1)."""
+    import torch
+
+    factor, _ = torch.linalg.cholesky_ex(gram)
+    found = torch.cholesky_solve(right, factor)
+    spread = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
+    ssr = total - (found * right).sum(1)
+    bse = (spread[:, :, None] * (ssr / (rows - gram.shape[1]))[:, None]).sqrt()
+    rsquared = 1 - ssr / (total - right[:, 0] ** 2 / gram[:, :1, 0])
+    return {"params": found, "bse": bse, "ssr": ssr, "rsquared": rsquared}
 
 
 def torch_groups(X: Any, y: Any, keys: Any) -> Answers:
     """Products of columns added up by group, then Cholesky factors."""
     import torch
 
-    names, group = torch.unique(keys, return_inverse=True)
     p = X.shape[1]
-    columns = torch.cat([X, y[:, None]], dim=1)
-    table = (X[:, :, None] * columns[:, None, :]).reshape(-1, p * (p + 1))
-    sums = torch.zeros(len(names), p * (p + 1), dtype=X.dtype).index_add_(0, group, table)
-    sums = sums.reshape(-1, p, p + 1)
+    names, sums = _torch_sums(X, torch.cat([X, y[:, None]], dim=1), keys)
     factor, _ = torch.linalg.cholesky_ex(sums[:, :, :p])
     found = torch.cholesky_solve(sums[:, :, p:], factor)
-    return {"keys": names.numpy(), **shaped(Groups, y, params=found)}
+    return {"keys": names, **shaped(Groups, y, params=found)}
+
+
+def torch_groups_same(X: Any, y: Any, keys: Any) -> Answers:
+    """The same with all other answers, from sums."""
+    import torch
+
+    p = X.shape[1]
+    columns = torch.cat([X, y[:, None]], dim=1)
+    names, sums = _torch_sums(columns, columns, keys)
+    gram, right, total = sums[:, :p, :p], sums[:, :p, p:], sums[:, p, p:]
+    found = _torch_answers(gram, right, total, gram[:, :1, 0])
+    return {"keys": names, **shaped(Groups, y, **found)}
+
+
+def _torch_sums(left: Any, right: Any, keys: Any) -> tuple[Any, Any]:
+    """Distinct keys, and the sums (G, p, q) of products of columns by group."""
+    import torch
+
+    names, group = torch.unique(keys, return_inverse=True)
+    table = (left[:, :, None] * right[:, None, :]).flatten(1)
+    sums = torch.zeros(len(names), table.shape[1], dtype=table.dtype).index_add_(0, group, table)
+    return names.numpy(), sums.reshape(-1, left.shape[1], right.shape[1])
 
 
 def jax_take(data: Data) -> list[Any]:
@@ -164,14 +186,36 @@ def jax_gram(kind: Kind) -> Callable[..., Answers]:
     """Gram matrices by JAX, their Cholesky factors mapped over the batch, compiled."""
 
     def solve(jax: Any, *data: Any) -> Any:
-        from jax.scipy.linalg import cho_factor, cho_solve
-
-        def one(gram: Any, right: Any) -> Any:
-            return cho_solve(cho_factor(gram), right)
-
-        return jax.vmap(one)(*grams(jax.numpy, kind, *data))
+        return _jax_cholesky(jax, *grams(jax.numpy, kind, *data))
 
     return _compiled(kind, solve)
+
+
+def _jax_cholesky(jax: Any, gram: Any, right: Any) -> Any:
+    """Solutions (B, p, m) of systems, by Cholesky factors mapped over the batch."""
+    from jax.scipy.linalg import cho_factor, cho_solve
+
+    return jax.vmap(lambda own, given: cho_solve(cho_factor(own), given))(gram, right)
+
+
+def jax_groups(X: Any, y: Any, keys: Any) -> Answers:
+    """Products of columns added up by group and solved, compiled, once the keys are told apart."""
+    import jax
+
+    names, group = jax.numpy.unique(keys, return_inverse=True)
+    found = jax.jit(_jax_by_group, static_argnums=3)(X, y, group, len(names))
+    return {"keys": np.asarray(names), **shaped(Groups, y, params=jax.block_until_ready(found))}
+
+
+def _jax_by_group(X: Any, y: Any, group: Any, count: int) -> Any:
+    """Solutions (G, p, 1)."""
+    import jax
+
+    p = X.shape[1]
+    columns = jax.numpy.concatenate([X, y[:, None]], axis=1)
+    table = (X[:, :, None] * columns[:, None, :]).reshape(-1, p * (p + 1))
+    sums = jax.ops.segment_sum(table, group, num_segments=count).reshape(-1, p, p + 1)
+    return _jax_cholesky(jax, sums[:, :, :p], sums[:, :, p:])
 
 
 def _compiled(kind: Kind, solve: Callable[..., Any]) -> Callable[..., Answers]:

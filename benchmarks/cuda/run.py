@@ -45,7 +45,7 @@ def on(
     peers: list[str],
     figures: dict[str, Any],
 ) -> int:
-    """Measure on a machine, print as it goes, write JSON after each case if asked to."""
+    """Measure on a machine, print as it goes, write JSON if asked to."""
     deadline = Deadline(_SECONDS)
     figures["commit"] = arguments.commit or figures["commit"]
     figures |= {"quick": arguments.quick, "rounds": arguments.rounds or _ROUNDS}
@@ -62,8 +62,8 @@ def on(
         if not arguments.quick and own is None:
             figures["goals"] += goals.judge(case, rows)
         _show(["", *table.case_lines(case, rows)])
-        if arguments.out:
-            record.write(arguments.out, figures)
+        record.keep(arguments.out, figures)
+    record.finish(arguments.out, figures)
     _show(["", *table.goal_lines(figures["goals"])])
     return int(any(broken(row) for case in figures["cases"] for row in case["rows"]))
 
