@@ -9,14 +9,14 @@
 
 __device__ __forceinline__ int packed(int i, int j) { return i * (i + 1) / 2 + j; }
 
-// A = L L' in place of A; whether all pivots are positive. A is packed, too.
+// A = L L' in place of A; whether all pivots are positive and finite. A is packed, too.
 template <class Team>
 __device__ __forceinline__ bool factor(double* a, double* root, int k, const Team& team) {
     bool solved = true;
 #pragma unroll 1
     for (int j = 0; j < k; j++) {
         const double pivot = a[packed(j, j)], own = __dsqrt_rn(pivot);
-        solved = solved && pivot > 0.0;
+        solved = solved && pivot > 0.0 && is_finite(pivot);
         if (team.lane == 0) root[j] = own;
 #pragma unroll 1
         for (int i = j + 1 + team.lane; i < k; i += Team::SIZE)

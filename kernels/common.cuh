@@ -137,6 +137,8 @@ __device__ __forceinline__ double widened(float value) {
 #endif
 }
 
+__device__ __forceinline__ bool is_finite(double value) { return value - value == 0.0; }
+
 // e with 2^(e-1) <= number < 2^e.
 __device__ __forceinline__ int exponent_of(double number) {
     const bool tiny = number < 2.2250738585072014e-308;

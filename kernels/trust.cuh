@@ -17,7 +17,6 @@ constexpr double TOLERANCE = 1e-10, DIGITS_OF_X = 8.0 * UNIT, NEAR = 4.0;
 
 __device__ __forceinline__ double infinite() { return __longlong_as_double(0x7ff0000000000000); }
 __device__ __forceinline__ double unknown() { return __longlong_as_double(0x7ff8000000000000); }
-__device__ __forceinline__ bool is_finite(double value) { return value - value == 0.0; }
 __device__ __forceinline__ bool in_range(double sum) { return sum > 1.0 / LARGEST && sum < LARGEST; }
 
 // What is not a number is as bad as infinity.

@@ -130,6 +130,8 @@ def extremes() -> Iterator[Case]:
             )
         one = changed(gauss(60, 2, (3,)), lambda X, y, w: (X * [[[1.0]], [[1e200]], [[1]]], y, w))
         yield Case(f"columns of 1e200 beside others{tail}", one, options)
+        few, fast = changed(gauss(2, 2), scaled(1e200, 1.0)), {**options, "solver": "cholesky"}
+        yield Case(f"a column of 1e200, too few rows{tail}", few, fast, FEW)
     for options, tail in WAYS:
         outlier = changed(gauss(60, 3), put("X", (0, 0), 1e12))
         # About the mean all columns are then one; about zero the row alone is.

@@ -32,7 +32,8 @@ def factor(a: Array) -> Array:
     Returns
     -------
     (k, k, b)
-        The factors, zero above the diagonal, NaN where A is not positive definite.
+        The factors, zero above the diagonal, NaN where A is not positive definite, or where its
+        numbers overflowed.
     """
     if a.shape[0] <= SMALL:
         return _factor_small(a)
@@ -147,7 +148,8 @@ def _factor_small(a: Array) -> Array:
 
 
 def _blank_failures(lower: Array) -> Array:
-    failed = ~(np.einsum("iib->ib", lower) > 0).all(axis=0)
+    pivots = np.einsum("iib->ib", lower)
+    failed = ~((pivots > 0) & (pivots < np.inf)).all(axis=0)
     if failed.any():
         lower[:, :, failed] = np.nan
     return lower

@@ -4,6 +4,8 @@ Lower triangular matrices lie packed, row by row, in rows of memory (r, 8); fact
 each entry of the diagonal in its place. A factor that does not exist is NaN.
 """
 
+import numpy as np
+
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import Lanes, Mask, choose, every, near_root, root
 from gpuols.engines.jit.memory import Memory, load, store
@@ -33,7 +35,7 @@ def factor(v: Memory, first: int, k: int, penalty: Lanes, scale: Memory, lower: 
             for h in range(j):
                 rest = rest - load(lower, packed(i, h)) * load(lower, packed(j, h))
             if i == j:
-                done = done & (rest > 0.0)
+                done = done & (rest > 0.0) & (rest < np.inf)
                 rest = 1.0 / root(rest)
             else:
                 rest = rest * load(lower, packed(j, j))
