@@ -14,6 +14,7 @@ from benchmarks import published
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
 INSTALLS = re.compile(r"pip install \"\.\[(demo|test)\]\" && (gpuols demo|pytest -n auto)\n")
 
 
@@ -44,18 +45,40 @@ def test_the_table_of_times_is_that_of_the_results():
     table = [line for line in published.lines(figures) if line.startswith("|")]
     assert "\n".join(table) in TEXT
     assert f"`python -m benchmarks.compare {' '.join(figures['command'])}`" in TEXT
+    fastest = [goal for goal in figures["goals"] if "the fastest rival" in goal["goal"]]
+    assert [goal["verdict"] for goal in fastest] == ["met"] * len(figures["cases"])
+    assert "Nobody was faster." in TEXT
+    busy = max(case["others_busy"] for case in figures["cases"])
+    assert f"at most {busy:.2f} of the two processors" in " ".join(TEXT.split())
 
 
 def test_the_times_of_numpy_are_those_of_the_results():
     figures = json.loads((ROOT / "benchmarks" / "results" / "numpy.json").read_text())
     plain = [goal["measured"] for goal in figures["goals"] if "plain NumPy" in goal["goal"]]
     rows = [row for case in figures["cases"] for row in case["rows"]]
-    torch = [1 / row["times_ours"] for row in rows if row["who"] == "torch Gram + Cholesky"]
-    ahead = [ratio for ratio in torch if ratio > 1]
-    assert (len(plain), len(torch), len(ahead)) == (8, 8, 6)
+
+    def faster(who):
+        found = [1 / row["times_ours"] for row in rows if row["who"] == who]
+        assert len(found) == 8
+        ahead = [ratio for ratio in found if ratio > 1]
+        return f"up to {max(ahead):.1f} times as fast, on {NUMBERS[len(ahead)]}"
+
     text = " ".join(TEXT.split())
-    assert f"takes {min(plain):.1f} to {max(plain):.1f} times as long" in text
-    assert f"is {min(ahead):.1f} to {max(ahead):.1f} times as fast on six of them" in text
+    assert f"takes {min(plain):.2f} to {max(plain):.2f} times as long" in text
+    assert f"torch with the same answers is {faster('torch Gram, same outputs')} of them" in text
+    assert f"for the coefficients alone {faster('torch Gram + Cholesky')}" in text
+    assert f"JAX, for them alone, {faster('JAX vmap Gram + Cholesky')} of them" in text
+    assert f"`python -m benchmarks.compare {' '.join(figures['command'])}`" in text
+
+
+def test_the_times_of_one_regression_are_those_of_the_results():
+    text = " ".join(TEXT.split())
+    for name, words in (
+        ("numba", "takes {fit_us:.0f} µs compiled, {read_us:.0f} with its numbers read"),
+        ("numpy", "with NumPy alone {fit_us:.0f} and {read_us:.0f}"),
+    ):
+        path = ROOT / "benchmarks" / "results" / f"one_{name}.json"
+        assert words.format(**json.loads(path.read_text())) in text
 
 
 def test_every_block_is_run_somewhere():
