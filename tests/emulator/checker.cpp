@@ -149,11 +149,12 @@ Region* find_region(const char* where) {
 [[noreturn]] void fail_bounds(const char* where, size_t bytes, bool writes, const void* pc,
                               emu_site site) {
     const Region* nearest = nullptr;
+    const char* last = where + bytes;
     ptrdiff_t least = 1 << 16;
     for (const Region& region : regions) {
-        const ptrdiff_t distance = where < region.start ? region.start - where : where - region.end;
-        if (distance < least) {
-            least = distance;
+        const ptrdiff_t gap = where < region.start ? region.start - last : where - region.end;
+        if (gap < least) {
+            least = gap;
             nearest = &region;
         }
     }

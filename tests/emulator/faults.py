@@ -250,9 +250,11 @@ def toy(fault: Fault, faulty: bool, mode: str) -> build.Module:
 
 
 def run(module: build.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Launch the kernel; what it read and what it wrote."""
-    x = np.random.default_rng(0).normal(size=BLOCKS * THREADS)
-    out = np.zeros_like(x)
+    """Launch the kernel; what it read and what it wrote, which lie two numbers apart."""
+    size = BLOCKS * THREADS
+    memory = np.zeros(2 * size + 2)
+    x, out = memory[:size], memory[size + 2 :]
+    x[:] = np.random.default_rng(0).normal(size=size)
     values = [x, out, np.int32(x.size)]
     module.launch("toy", (BLOCKS,), (THREADS,), values, shared_bytes=1024)
     return x, out
