@@ -22,6 +22,14 @@ __device__ void unpack(const double* columns, double* lower, double* root, int k
     team.sync();
 }
 
+// Whether the pivots of L, given by columns, are finite: a library takes infinity for one.
+__device__ bool is_sound(const double* columns, int k) {
+    bool sound = true;
+#pragma unroll 1
+    for (int j = 0; j < k; j++) sound = sound && is_finite(columns[(k + 1) * j]);
+    return sound;
+}
+
 extern "C" __global__ void __launch_bounds__(128, 2)
     solve(double* sums,             // (chunks, entries); changed
           const double* ridge,      // (B,) or null
@@ -57,8 +65,9 @@ extern "C" __global__ void __launch_bounds__(128, 2)
         bool solved;
         if (factors) {
             scale_design(v, at, penalty, work.scale, k, team);
-            unpack(factors + (long long)k * k * b, work.lower, work.root, k, team);
-            solved = failed[b] == 0;
+            const double* const columns = factors + (long long)k * k * b;
+            unpack(columns, work.lower, work.root, k, team);
+            solved = failed[b] == 0 && is_sound(columns, k);
         } else {
             add_chunks(first, chunks.number(b), at, team);
             centre(v, at, centered, team);

@@ -166,6 +166,7 @@ def test_one_regression_too_large_for_the_device_is_an_error(pretended):
 
 def test_answers_that_do_not_fit_on_the_device_are_an_error(pretended):
     X, y = (upload(array) for array in Case("answers", gauss(6, 4, (2000,))).data()[:2])
+    device.release()
     before, pretended.memory = pretended.memory, pretended.taken(0) + 2**17
     try:
         with pytest.raises(DeviceError, match=r"2,000 regressions whose answers .* cuda:0"):
@@ -232,6 +233,17 @@ def test_squares_that_overflow_in_several_chunks_are_no_missing_values(k, option
     X[0] *= 1e160
     y[1] *= 1e160
     assert disagreements(*fit_both((X, y, None), **options)) == []
+
+
+@pytest.mark.parametrize("k", [2, 40, 130])
+def test_a_column_whose_square_overflows_leaves_no_factor(k):
+    X, y, _ = (a if a is None else a.copy() for a in Case("one", gauss(k + 20, k)).data())
+    X[1, :, 0] *= 1e160
+    for result in fit_both((X, y, None), solver="cholesky"):
+        assert result.status[1] == Status.UNTRUSTED
+        assert result.rank[1] == -1
+        assert np.isnan(result.params[1]).all()
+        assert not np.isnan(result.params[0]).any()
 
 
 def test_extreme_columns_on_a_device_have_every_statistic():
