@@ -33,12 +33,15 @@ def main() -> None:
         peers = choice.peers(arguments.peers, kind.PEERS)
     except ValueError as error:
         options.error(str(error))
-    if arguments.plot and arguments.plot == arguments.out:
+    if arguments.plot and arguments.out and arguments.plot.resolve() == arguments.out.resolve():
         options.error("--plot: the same file as --out: name two")
+    if arguments.out:
+        record.beside(arguments.out).unlink(missing_ok=True)
     try:
         sys.exit(kind.main(arguments, cases, peers))
     except KeyboardInterrupt:
-        kept = f": {record.beside(arguments.out)} has the cases so far" if arguments.out else ""
+        part = arguments.out and record.beside(arguments.out)
+        kept = f": {part} has the cases so far" if part and part.exists() else ""
         print(f"\ninterrupted{kept}", file=sys.stderr)
         sys.exit(_INTERRUPTED)
 

@@ -42,7 +42,7 @@ def _results(text: str) -> Row:
         figures = json.loads(Path(text).read_text())
     except (OSError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} can't be read: {error}") from error
-    if "blas" not in figures:
+    if not (isinstance(figures, dict) and {"blas", "cases"} <= figures.keys()):
         raise argparse.ArgumentTypeError(f"{text!r} is not what benchmarks.compare writes on a CPU")
     return figures
 

@@ -59,7 +59,7 @@ def test_rivals_are_chosen_by_a_part_of_their_name():
         (["--rounds", "-3"], "'-3' is no positive number"),
         (["--out", "tests"], "'tests' is a directory: name a file"),
         (["--plot", "not/there.png"], "'not/there.png' is in not, which is no directory"),
-        (["--out", "found.png", "--plot", "found.png"], "--plot: the same file as --out"),
+        (["--out", "found.png", "--plot", "./found.png"], "--plot: the same file as --out"),
     ],
 )
 def test_what_is_not_there_is_said(words, said, monkeypatch, capsys):
@@ -166,6 +166,8 @@ def test_a_run_that_is_interrupted_leaves_the_last_results_alone(
     kept = json.loads((tmp_path / "found.json.part").read_text())
     assert [case["letter"] for case in kept["cases"]] == ["W1"]
     assert f"interrupted: {out}.part has the cases so far" in capsys.readouterr().err
+    assert ask(monkeypatch, *words, "--cases", "W7", "--out", str(out)) == 130
+    assert capsys.readouterr().err == "\ninterrupted\n"
     monkeypatch.undo()
     monkeypatch.setattr(peak, "measure", lambda *arguments: {})
     assert ask(monkeypatch, *words, "--cases", "W1", "--out", str(out)) == 0
@@ -224,7 +226,8 @@ def test_what_is_published_says_what_is_scaled_short_or_wrong():
         (None, [], "can't be read: [Errno 2] No such file"),
         ("{", [], "can't be read: Expecting"),
         ('{"frames": {}}', [], "is not what benchmarks.compare writes on a CPU"),
-        ('{"blas": []}', ["--plot", "found.png"], "--plot: the file is of a run without --plot"),
+        ("5", [], "is not what benchmarks.compare writes on a CPU"),
+        ('{"blas": [], "cases": []}', ["--plot", "a.png"], "--plot: the file is of a run without"),
     ],
 )
 def test_what_can_not_be_published_is_said(text, words, said, tmp_path, capsys):

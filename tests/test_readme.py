@@ -56,6 +56,7 @@ def test_the_times_of_numpy_are_those_of_the_results():
     figures = json.loads((ROOT / "benchmarks" / "results" / "numpy.json").read_text())
     plain = [goal["measured"] for goal in figures["goals"] if "plain NumPy" in goal["goal"]]
     rows = [row for case in figures["cases"] for row in case["rows"]]
+    shifts = [case["shares"]["shift"] for case in figures["cases"]]
 
     def faster(who):
         found = [1 / row["times_ours"] for row in rows if row["who"] == who]
@@ -65,6 +66,7 @@ def test_the_times_of_numpy_are_those_of_the_results():
 
     text = " ".join(TEXT.split())
     assert f"takes {min(plain):.2f} to {max(plain):.2f} times as long" in text
+    assert f"first, {100 * min(shifts):.0f} to {max(shifts):.0%} of its time on one thread" in text
     assert f"torch with the same answers is {faster('torch Gram, same outputs')} of them" in text
     assert f"for the coefficients alone {faster('torch Gram + Cholesky')}" in text
     assert f"JAX, for them alone, {faster('JAX vmap Gram + Cholesky')} of them" in text
