@@ -173,3 +173,55 @@ def test_they_work_on_the_processors_of_who_calls(number):
             assert all(own == wanted for own in seen.values())
     finally:
         os.sched_setaffinity(0, every)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors can't be chosen")
+def test_they_begin_on_another_processor_than_who_calls(number, monkeypatch):
+    every, placed, choose = os.sched_getaffinity(0), [], os.sched_setaffinity
+    if len(every) < 2:
+        pytest.skip("one processor")
+
+    def record(thread, processors):
+        placed.append((thread, processors))
+        choose(thread, processors)
+
+    monkeypatch.setattr(os, "sched_setaffinity", record)
+    monkeypatch.setattr(helpers, "_locator", lambda: lambda: max(every))
+    seen = set()
+
+    def work(task, space):
+        time.sleep(0.001)
+        seen.add(threading.get_native_id())
+        return 1
+
+    for _ in range(2):
+        placed.clear()
+        seen.clear()
+        threads.spread(range(20), work)
+        helping = seen - {threading.get_native_id()}
+        assert helping
+        for helper in helping:
+            own = [processors for thread, processors in placed if thread == helper]
+            assert own[-2:] == [every - {max(every)}, every]
+
+
+def test_they_help_where_no_processor_is_known_or_chosen(number, monkeypatch):
+    def refuse(*arguments):
+        raise OSError("not here")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    monkeypatch.setattr(helpers.ctypes, "PyDLL", refuse)
+    helpers._locator.cache_clear()
+    try:
+        assert helpers._locator()() == -1
+        seen = set()
+
+        def work(task, space):
+            time.sleep(0.001)
+            seen.add(threading.get_ident())
+            return 1
+
+        threads.spread(range(20), work)
+        assert len(seen) > 1
+    finally:
+        helpers._locator.cache_clear()

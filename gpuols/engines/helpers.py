@@ -1,16 +1,28 @@
 """Helpers: threads that stay from call to call, each idle or at work for one of them.
 
 To start a thread and to end it takes up to half a millisecond where the caches hold other things.
+A helper begins on another processor than who calls: a system that wakes it beside may leave the
+two to take turns for milliseconds, though another processor is idle. Then it may move.
 """
 
+import ctypes
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, get_native_id
+from typing import NamedTuple
 
 Job = Callable[[], None]
 _Inbox = SimpleQueue[tuple[Job, set[int]]]
+
+
+class _Helper(NamedTuple):
+    """A thread, by the number that the system gave it, and where it finds what to do."""
+
+    inbox: _Inbox
+    thread: int
 
 
 class Crew:
@@ -18,7 +30,7 @@ class Crew:
 
     def __init__(self) -> None:
         self._lock, self._number = Lock(), 0
-        self._idle: list[_Inbox] = []
+        self._idle: list[_Helper] = []
 
     def hire(self, job: Job, wanted: int, most: int) -> None:
         """Have helpers do a job, as many as wanted: idle ones, then new ones up to `most` in all.
@@ -27,40 +39,57 @@ class Crew:
         work, and where no thread can start.
         """
         where = _processors()
+        others = where - {_locator()()}
         for _ in range(wanted):
             try:
-                inbox: _Inbox | None = self._idle.pop()
+                helper: _Helper | None = self._idle.pop()
             except IndexError:
-                inbox = self._start(most, where)
-            if inbox is None:
+                helper = self._start(most)
+            if helper is None:
                 return
-            inbox.put((job, where))
+            _place(helper.thread, others)
+            helper.inbox.put((job, where))
 
-    def _start(self, most: int, where: set[int]) -> _Inbox | None:
+    def _start(self, most: int) -> _Helper | None:
         with self._lock:
             if self._number >= most:
                 return None
             inbox: _Inbox = SimpleQueue()
-            thread = Thread(target=self._help, args=(inbox, where), name="gpuols", daemon=True)
+            thread = Thread(target=self._help, args=(inbox,), name="gpuols", daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # there are too many, or Python is about to end
                 return None
             self._number += 1
-            return inbox
+            return _Helper(inbox, thread.native_id or 0)
 
-    def _help(self, inbox: _Inbox, own: set[int]) -> None:
+    def _help(self, inbox: _Inbox) -> None:
+        own = _Helper(inbox, get_native_id())
         while True:
             job, where = inbox.get()
-            if where != own:
-                own = where
-                with suppress(OSError):
-                    os.sched_setaffinity(0, own)
+            _place(own.thread, where)
             job()
             del job
-            self._idle.append(inbox)
+            self._idle.append(own)
 
 
 def _processors() -> set[int]:
     """Processors that the thread that calls may use; none where the system does not say."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+@cache
+def _locator() -> Callable[[], int]:
+    """What gives the processor that the thread that calls is on; -1 where the system does not."""
+    try:
+        found: Callable[[], int] = ctypes.PyDLL(None).sched_getcpu
+    except (AttributeError, OSError, TypeError):
+        return lambda: -1
+    return found
+
+
+def _place(thread: int, processors: set[int]) -> None:
+    """Have a thread run on such processors alone, if there are any and it can be chosen."""
+    if processors:
+        with suppress(OSError):
+            os.sched_setaffinity(thread, processors)

@@ -31,7 +31,7 @@ from gpuols.engines.jit.lanes import (
 from gpuols.engines.jit.memory import first_rows, pointer, read, read_some, write, write_some
 
 NARROW = 4  # columns of X whose products fit the registers
-AHEAD = 512  # numbers from what `narrow` reads to what it has brought near
+AHEAD = 1024  # numbers from what `narrow` reads to what it has brought to the second cache
 
 
 def entries(k: int) -> list[tuple[int, ...]]:
@@ -79,8 +79,8 @@ def narrow(
             read_now = []
             for address, count in first:
                 own = builder.gep(address, [builder.mul(row, INT(count))])
-                for line in range(count if left is None else 0):
-                    prefetch(builder, builder.gep(own, [INT(AHEAD + WIDTH * line)]), 3)
+                for line in range(count):
+                    prefetch(builder, builder.gep(own, [INT(AHEAD + WIDTH * line)]), 2)
                 read_now += _columns(builder, own, count, left)
             z = [builder.fsub(own, near) for own, near in zip(read_now, anchors, strict=True)]
             if weighted:
