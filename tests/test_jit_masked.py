@@ -45,6 +45,20 @@ def test_any_number_of_columns(k):
     assert disagreements(*fit_both(X, y, missing="drop", ridge=ridge)) == []
 
 
+@pytest.mark.parametrize("n", [200, 1100])
+@pytest.mark.parametrize("k", range(8))
+def test_sums_in_one_pass_have_the_bits_of_those_with_weights_of_one(k, n):
+    X, y, _ = draw(n, k, 37)
+    X[9:10] = np.nan
+    for rows in (y, np.asfortranarray(y)):
+        weights = np.ones_like(rows)
+        same = (
+            gpuols.fit(X[None], rows, weights=w, device="cpu:numba", **DROP)
+            for w in (None, weights)
+        )
+        assert_same_bits(*same)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 255, 256, 257, 289, 1024, 1025, 1300])
 def test_any_number_of_rows(n):
     X, y, weights = draw(n, 3, 17)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.jit.batch import outputs_for
-from gpuols.engines.jit.columns import WIDEST_SHIFTED, columns_from
+from gpuols.engines.jit.columns import WIDEST, WIDEST_SHIFTED, columns_from
+from gpuols.engines.jit.gaps import is_few
 from gpuols.engines.jit.marks import ABSENT, WILD
 from gpuols.engines.jit.masked import fit_masked as fit_some
 from gpuols.engines.jit.panels import PANEL, STRIP
@@ -57,7 +58,7 @@ def fit_masked(
         What answers those as a batch that have rows of the design whose products are not finite, or
         weights that could hide an underflow.
     """
-    count, table = len(ridge), _table(x, shape)
+    count, table = len(ridge), _table(x, shape, weights is not None)
     responses = Sheets(y[..., 0], lead)
     inverse = None if weights is None else Sheets(weights, lead)
     sheets = responses, inverse
@@ -104,11 +105,12 @@ def _spans(shape: Shape, count: int, ahead: int, batch_size: int | None) -> list
     return [slice(start, stop) for start, stop in pairwise([0, *ends]) if start < stop]
 
 
-def _table(x: NDArray[Any], shape: Shape) -> Table:
+def _table(x: NDArray[Any], shape: Shape, weighted: bool) -> Table:
     """What all responses share of a design (..., n, k)."""
     with np.errstate(all="ignore"):
         design = Products.read([x.reshape(shape.n, shape.k)], shape.centered, shape.drop)
         products = design.table(slice(0, shape.n), Workspace())
     kinds = np.where(design.there, np.where(design.tame, 0.0, WILD), ABSENT)
     columns = columns_from(products[: 1 + shape.k], WIDEST_SHIFTED)
-    return Table(columns_from(products), columns, design.anchor, kinds, HEAVY)
+    together = len(products) + 1 if is_few(shape.k, weighted) else WIDEST
+    return Table(columns_from(products, together), columns, design.anchor, kinds, HEAVY)

@@ -18,6 +18,7 @@ from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, VECTOR, WIDTH, constant, fused, spread
 from gpuols.engines.jit.memory import Memory, address, read, write
 from gpuols.engines.jit.panels import PANEL, SIDE, VECTORS
+from gpuols.engines.jit.products import prefetch
 from gpuols.engines.workspace import zeros
 
 Array = NDArray[np.float64]
@@ -84,6 +85,12 @@ class Sums:
         before = self.builder.load(self.places[number])
         self.builder.store(fused(self.builder, a, b, before), self.places[number])
 
+    def add_where(self, number: int, where: Any, a: Any) -> None:
+        """Add a vector to one of them, in some lanes."""
+        before = self.builder.load(self.places[number])
+        after = self.builder.select(where, self.builder.fadd(before, a), before)
+        self.builder.store(after, self.places[number])
+
     def add_columns(self, row: Any, width: int, pair: Sequence[Any], first: int = 0) -> None:
         """Add products of neighbouring numbers with the vectors of a row, from sum `first` on."""
         for c in range(width):
@@ -145,16 +152,20 @@ def add_shifted(
     out: Any,
     squares: Any,
     to: Any,
+    ahead: Any,
+    step: Any,
 ) -> Any:
     """Sums over rows of w u², to vectors `squares` ..., and of w u times columns, to `to` ....
 
     Of a panel of weights and one of responses, u is a response less its anchor, zero where w is.
+    Meanwhile the two lines of the cache from `ahead` on are brought near, and those of each row
+    more, `step` elements apart.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        columns, width, weights, responses, anchor, rows, out = arguments[:7]
+        columns, width, weights, responses, anchor, rows, out, *places, ahead, step = arguments
         squares, products = (
-            builder.gep(out, [builder.mul(number, INT(WIDTH))]) for number in arguments[7:]
+            builder.gep(out, [builder.mul(number, INT(WIDTH))]) for number in places
         )
         anchors = [read(builder, builder.gep(anchor, [INT(WIDTH * h)])) for h in range(SIDE)]
         for number in range(2, WIDEST_SHIFTED + 1, 2):
@@ -163,7 +174,9 @@ def add_shifted(
                 with cgutils.for_range(builder, rows) as loop:
                     row = builder.gep(columns, [builder.mul(loop.index, INT(number))])
                     pair = []
+                    line = builder.gep(ahead, [builder.mul(loop.index, step)])
                     for h in range(SIDE):
+                        prefetch(builder, builder.gep(line, [INT(WIDTH * h)]), 2)
                         offset = builder.mul(loop.index, INT(PANEL))
                         offset = builder.add(offset, INT(WIDTH * h))
                         w = read(builder, builder.gep(weights, [offset]))
@@ -178,7 +191,7 @@ def add_shifted(
                 sums.write(products, SIDE)
 
     one, two = types.int64, (types.int64,) * 2
-    return types.void(columns, one, weights, responses, near, one, out, *two), generate
+    return types.void(columns, one, weights, responses, near, one, out, *two, ahead, one), generate
 
 
 @compiled
@@ -217,11 +230,13 @@ def multiply_shifted(
     out: Memory,
     squares: int,
     to: int,
+    ahead: Memory,
+    step: int,
 ) -> None:
     """Sums over rows `start` ... as `add_shifted` forms them, of a panel with all columns."""
     memory = address(columns.memory, 0)
     for number in range(columns.sets):
         width = columns.widths[number]
         left = address(memory, start * width)
-        add_shifted(left, width, weights, responses, near, rows, out, squares, to)
+        add_shifted(left, width, weights, responses, near, rows, out, squares, to, ahead, step)
         memory, to = address(memory, columns.rows * width), to + SIDE * width

@@ -112,7 +112,7 @@ def fit_masked(
     while base < count:
         number = min(number, count - base)
         strip = Strip(own[0], own[1], base, number, weighted, drop, centered)
-        sum_strip(strip, design, rooms)
+        sum_strip(strip, design, k, rooms)
         for lane in range(0, number, WIDTH):
             place, some, side = first + base + lane, min(WIDTH, number - lane), lane // WIDTH
             at = side // SIDE * apart + side % SIDE

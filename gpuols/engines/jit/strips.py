@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpuols.engines.jit.columns import Columns, columns_at, multiply, multiply_shifted
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.design import Room, room_in, room_size
+from gpuols.engines.jit.gaps import add_gaps, is_few
 from gpuols.engines.jit.lanes import WIDTH
 from gpuols.engines.jit.marks import (
     MARKS,
@@ -240,26 +241,52 @@ def refill(strip: Strip, kinds: Memory, start: int, rows: int, rooms: Rooms) -> 
 
 
 @compiled
-def sum_strip(strip: Strip, table: Table, rooms: Rooms) -> None:
+def sum_piece(
+    strip: Strip, table: Table, k: int, start: int, rows: int, place: int, rooms: Rooms, out: Memory
+) -> None:
+    """Sums over rows `start` ... of a strip, in panels from vector `place` on.
+
+    What comes into panels next, if neighbours are responses, is brought near meanwhile.
+    """
+    y, products, columns = strip.y, table.products, table.columns
+    shared, panels = y.across == 0, (strip.number + PANEL - 1) // PANEL
+    apart, to = SIDE * (1 + products.total + columns.total), SIDE * (1 + products.total)
+    down = y.down if y.across == 1 else 0
+    at = start, strip.first + strip.number
+    if not is_held(columns.rows):
+        at = start + ROWS, strip.first
+    following = address(y.memory, y.start + at[0] * y.down + at[1] * y.across)
+    if is_few(k, strip.weighted):
+        line = address(products.memory, start * products.total)
+        for side in range(SIDE * panels):
+            u, own = vectors_in(rooms, shared, place, side)
+            near, ahead = address(rooms.near, WIDTH * side), address(following, WIDTH * side)
+            into = address(out, WIDTH * (side // SIDE * apart + side % SIDE))
+            add_gaps(line, k, own, u, near, rows, into, ahead, down)
+        return
+    _, own = vectors_in(rooms, shared, place, 0)
+    multiply(products, start, rows, own, panels, out, SIDE, apart)
+    for panel in range(panels):
+        u, own = vectors_in(rooms, shared, place, SIDE * panel)
+        near, ahead = address(rooms.near, PANEL * panel), address(following, PANEL * panel)
+        into = panel * apart
+        multiply_shifted(columns, start, rows, own, u, near, out, into, into + to, ahead, down)
+
+
+@compiled
+def sum_strip(strip: Strip, table: Table, k: int, rooms: Rooms) -> None:
     """Sums about the anchors of a strip, to the bottom of a stack.
 
     Of a panel, two vectors each: squares, products, columns.
     """
-    y, products, columns = strip.y, table.products, table.columns
-    n, held, shared, depth = columns.rows, is_held(columns.rows), y.across == 0, 0
-    apart, panels = SIDE * (1 + products.total + columns.total), (strip.number + PANEL - 1) // PANEL
-    size, to = STRIP * apart * WIDTH, SIDE * (1 + products.total)
+    n, depth = table.columns.rows, 0
+    size = STRIP * SIDE * (1 + table.products.total + table.columns.total) * WIDTH
     look(strip, table.kinds, n, rooms)
     for start in range(0, max(n, 1), ROWS):
-        rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if held else 0
-        if not held:
+        rows, place = min(ROWS, n - start), start // ROWS * STRIP * VECTORS if is_held(n) else 0
+        if not is_held(n):
             refill(strip, table.kinds, start, rows, rooms)
         out = address(rooms.stack, depth * size)
-        _, own = vectors_in(rooms, shared, place, 0)
-        multiply(products, start, rows, own, panels, out, SIDE, apart)
-        for panel in range(panels):
-            u, own = vectors_in(rooms, shared, place, SIDE * panel)
-            near, into = address(rooms.near, PANEL * panel), panel * apart
-            multiply_shifted(columns, start, rows, own, u, near, out, into, into + to)
+        sum_piece(strip, table, k, start, rows, place, rooms, out)
         depth = settle(rooms.stack, size, depth + 1, start // ROWS + 1)
     collapse(rooms.stack, size, depth)
