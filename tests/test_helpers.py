@@ -175,6 +175,30 @@ def test_they_work_on_the_processors_of_who_calls(number):
         os.sched_setaffinity(0, every)
 
 
+def test_none_is_lost_to_an_interrupt_while_they_are_hired(number, monkeypatch):
+    main, place = threading.main_thread(), helpers._place
+
+    def interrupt(*given):
+        place(*given)
+        if threading.current_thread() is main:
+            raise KeyboardInterrupt
+
+    def work(task, space):
+        seen.add(threading.get_ident())
+        time.sleep(0.002)
+        return 1
+
+    for end in (interrupt, place):
+        monkeypatch.setattr(helpers, "_place", end)
+        for _ in range(10):
+            seen = set()
+            with pytest.raises(KeyboardInterrupt) if end is interrupt else nullcontext():
+                threads.spread(range(20), work)
+            time.sleep(0.01)
+            assert len(threads._crew._idle) == threads._crew._number
+    assert len(seen) == number
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors can't be chosen")
 def test_they_begin_on_another_processor_than_who_calls(number, monkeypatch):
     every, placed, choose = os.sched_getaffinity(0), [], os.sched_setaffinity
@@ -182,7 +206,7 @@ def test_they_begin_on_another_processor_than_who_calls(number, monkeypatch):
         pytest.skip("one processor")
 
     def record(thread, processors):
-        placed.append((thread, processors))
+        placed.append((thread or threading.get_native_id(), processors))
         choose(thread, processors)
 
     monkeypatch.setattr(os, "sched_setaffinity", record)

@@ -45,18 +45,23 @@ def test_any_number_of_columns(k):
     assert disagreements(*fit_both(X, y, missing="drop", ridge=ridge)) == []
 
 
-@pytest.mark.parametrize("n", [200, 1100])
-@pytest.mark.parametrize("k", range(8))
-def test_sums_in_one_pass_have_the_bits_of_those_with_weights_of_one(k, n):
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("n", [200, 600, 1100])
+@pytest.mark.parametrize("k", range(6))
+def test_sums_in_one_pass_have_the_bits_of_those_in_several(k, n, centered, monkeypatch):
+    masked_jit = pytest.importorskip("gpuols.engines.masked_jit")
+    kept, table_from, found = [], masked_jit._table, []
+    monkeypatch.setattr(masked_jit, "_table", lambda *of: kept.append(table_from(*of)) or kept[-1])
     X, y, _ = draw(n, k, 37)
     X[9:10] = np.nan
-    for rows in (y, np.asfortranarray(y)):
-        weights = np.ones_like(rows)
-        same = (
-            gpuols.fit(X[None], rows, weights=w, device="cpu:numba", **DROP)
-            for w in (None, weights)
-        )
-        assert_same_bits(*same)
+    options = {**DROP, "add_intercept": centered, "device": "cpu:numba"}
+    for together in (True, False):
+        monkeypatch.setattr(masked_jit, "are_wide", lambda together=together: together)
+        several = (y, np.asfortranarray(y), np.broadcast_to(y[3], y.shape))
+        found += [gpuols.fit(X[None], rows, **options) for rows in several]
+    assert [table.together for table in kept] == [True] * 3 + [False] * 3
+    for pair in zip(found[:3], found[3:], strict=True):
+        assert_same_bits(*pair)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 255, 256, 257, 289, 1024, 1025, 1300])

@@ -11,18 +11,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from queue import SimpleQueue
-from threading import Lock, Thread, get_native_id
+from threading import Lock, Thread, current_thread
 from typing import NamedTuple
 
 Job = Callable[[], None]
 _Inbox = SimpleQueue[tuple[Job, set[int]]]
 
+_MYSELF = 0  # the thread that calls, to the system
+
 
 class _Helper(NamedTuple):
-    """A thread, by the number that the system gave it, and where it finds what to do."""
+    """A thread, and where it finds what to do."""
 
     inbox: _Inbox
-    thread: int
+    thread: Thread
 
 
 class Crew:
@@ -47,8 +49,10 @@ class Crew:
                 helper = self._start(most)
             if helper is None:
                 return
-            _place(helper.thread, others)
-            helper.inbox.put((job, where))
+            try:
+                _place(helper.thread.native_id, others)
+            finally:  # one that Ctrl-C leaves here idle would be lost
+                helper.inbox.put((job, where))
 
     def _start(self, most: int) -> _Helper | None:
         with self._lock:
@@ -61,13 +65,13 @@ class Crew:
             except RuntimeError:  # there are too many, or Python is about to end
                 return None
             self._number += 1
-            return _Helper(inbox, thread.native_id or 0)
+            return _Helper(inbox, thread)
 
     def _help(self, inbox: _Inbox) -> None:
-        own = _Helper(inbox, get_native_id())
+        own = _Helper(inbox, current_thread())
         while True:
             job, where = inbox.get()
-            _place(own.thread, where)
+            _place(_MYSELF, where)
             job()
             del job
             self._idle.append(own)
@@ -88,8 +92,8 @@ def _locator() -> Callable[[], int]:
     return found
 
 
-def _place(thread: int, processors: set[int]) -> None:
-    """Have a thread run on such processors alone, if there are any and it can be chosen."""
-    if processors:
+def _place(thread: int | None, processors: set[int]) -> None:
+    """Have a thread run on such processors alone, if there are any and they can be chosen."""
+    if processors and thread is not None:
         with suppress(OSError):
             os.sched_setaffinity(thread, processors)

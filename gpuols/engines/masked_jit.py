@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gpuols import plan
 from gpuols.engines.jit.batch import outputs_for
 from gpuols.engines.jit.columns import WIDEST, WIDEST_SHIFTED, columns_from
-from gpuols.engines.jit.gaps import is_few
+from gpuols.engines.jit.gaps import MOST, are_wide
 from gpuols.engines.jit.marks import ABSENT, WILD
 from gpuols.engines.jit.masked import fit_masked as fit_some
 from gpuols.engines.jit.panels import PANEL, STRIP
@@ -112,5 +112,6 @@ def _table(x: NDArray[Any], shape: Shape, weighted: bool) -> Table:
         products = design.table(slice(0, shape.n), Workspace())
     kinds = np.where(design.there, np.where(design.tame, 0.0, WILD), ABSENT)
     columns = columns_from(products[: 1 + shape.k], WIDEST_SHIFTED)
-    together = len(products) + 1 if is_few(shape.k, weighted) else WIDEST
-    return Table(columns_from(products, together), columns, design.anchor, kinds, HEAVY)
+    together = shape.k <= MOST and not weighted and are_wide()
+    whole = columns_from(products, len(products) + 1 if together else WIDEST)
+    return Table(whole, columns, design.anchor, kinds, HEAVY, together)

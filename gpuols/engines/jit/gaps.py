@@ -1,17 +1,18 @@
 """Gaps: responses that miss rows, on a design of few columns, summed in one pass.
 
-All sums of eight responses are kept in registers: those of the table's columns over the rows that
-are there, which are only added, and, multiplied, those with the responses.
+All sums of eight responses are kept in registers, 28 for five columns: those of the table's columns
+over the rows that are there, which are only added, and, multiplied, those with the responses.
 """
 
+from functools import cache
 from typing import Any
 
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from gpuols.engines.jit.columns import Sums
-from gpuols.engines.jit.compiling import portable
 from gpuols.engines.jit.lanes import INT, constant, spread
 from gpuols.engines.jit.memory import pointer, read, write
 from gpuols.engines.jit.panels import PANEL
@@ -20,10 +21,13 @@ from gpuols.engines.jit.products import prefetch
 MOST = 5  # columns of X
 
 
-@portable
-def is_few(k: int, weighted: bool) -> bool:
-    """Whether responses without weights on k columns are summed so."""
-    return k <= MOST and not weighted
+@cache
+def are_wide() -> bool:
+    """Whether the processor has enough registers, of eight doubles each."""
+    try:
+        return bool(get_host_cpu_features().get("avx512f"))
+    except RuntimeError:  # LLVM does not know
+        return False
 
 
 @intrinsic

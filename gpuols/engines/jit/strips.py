@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpuols.engines.jit.columns import Columns, columns_at, multiply, multiply_shifted
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.design import Room, room_in, room_size
-from gpuols.engines.jit.gaps import add_gaps, is_few
+from gpuols.engines.jit.gaps import add_gaps
 from gpuols.engines.jit.lanes import WIDTH
 from gpuols.engines.jit.marks import (
     MARKS,
@@ -67,6 +67,8 @@ class Table(NamedTuple):
         anyone.
     heavy : float
         Sum of weights from which on a response is doubtful.
+    together : bool
+        Whether products are taken together, all of them, as `add_gaps` reads them.
     """
 
     products: Columns
@@ -74,13 +76,15 @@ class Table(NamedTuple):
     anchor: Memory
     kinds: Memory
     heavy: float
+    together: bool
 
 
 @compiled
 def table_at(table: Table) -> Table:
     """A table by its addresses."""
-    products, columns = columns_at(table.products), columns_at(table.columns)
-    return Table(products, columns, address(table.anchor, 0), address(table.kinds, 0), table.heavy)
+    products, columns, anchor, kinds, heavy, together = table
+    given = columns_at(products), columns_at(columns), address(anchor, 0), address(kinds, 0)
+    return Table(*given, heavy, together)
 
 
 class Rooms(NamedTuple):
@@ -246,17 +250,18 @@ def sum_piece(
 ) -> None:
     """Sums over rows `start` ... of a strip, in panels from vector `place` on.
 
-    What comes into panels next, if neighbours are responses, is brought near meanwhile.
+    Responses that come into panels next are brought near meanwhile, if they lie side by side.
     """
     y, products, columns = strip.y, table.products, table.columns
     shared, panels = y.across == 0, (strip.number + PANEL - 1) // PANEL
     apart, to = SIDE * (1 + products.total + columns.total), SIDE * (1 + products.total)
     down = y.down if y.across == 1 else 0
-    at = start, strip.first + strip.number
+    row, first = start, strip.first + strip.number
     if not is_held(columns.rows):
-        at = start + ROWS, strip.first
-    following = address(y.memory, y.start + at[0] * y.down + at[1] * y.across)
-    if is_few(k, strip.weighted):
+        more = start + ROWS < columns.rows
+        row, first = (start + ROWS, strip.first) if more else (0, first)
+    following = address(y.memory, y.start + row * y.down + first * y.across)
+    if table.together:
         line = address(products.memory, start * products.total)
         for side in range(SIDE * panels):
             u, own = vectors_in(rooms, shared, place, side)
