@@ -35,12 +35,12 @@ def main() -> None:
         options.error(str(error))
     if arguments.plot and arguments.out and arguments.plot.resolve() == arguments.out.resolve():
         options.error("--plot: the same file as --out: name two")
-    if arguments.out:
-        record.beside(arguments.out).unlink(missing_ok=True)
+    part = arguments.out and record.beside(arguments.out)
+    if part:
+        part.unlink(missing_ok=True)
     try:
         sys.exit(kind.main(arguments, cases, peers))
     except KeyboardInterrupt:
-        part = arguments.out and record.beside(arguments.out)
         kept = f": {part} has the cases so far" if part and part.exists() else ""
         print(f"\ninterrupted{kept}", file=sys.stderr)
         sys.exit(_INTERRUPTED)

@@ -26,8 +26,8 @@ BUDGET = 256 * 2**20
 _SHARES = 2  # parts of a thread's share of what is left: a chunk is one at most
 _READ_MOST = 4096  # regressions
 _READ_LEAST = 2**18  # numbers read: fewer are not worth a task
-_SOLVE_MOST = 16384  # regressions
-_SOLVE_LEAST = 4096  # regressions: shorter calls make threads wait for one another
+_SOLVE_MOST = 32768  # regressions
+_SOLVE_LEAST = 16384  # regressions: shorter calls make threads wait for one another
 _FACTORED_LEAST = 256  # regressions, where each is factored by itself
 _SOLVE = 2**17  # numbers in the Gram matrices: more do not stay in cache
 _TILES_MOST = 256
@@ -185,8 +185,8 @@ def solving(
 
     Up to `SMALL` columns they are long: each step of a solution is one short NumPy call over the
     range, and threads that make short calls wait for one another (measured: 2,000 a range take
-    three times as long on two threads as on one). With more columns they stay in cache, where
-    they take three fifths of the time.
+    three times as long on two threads as on one, and two of 5,000 longer than one of 10,000 on
+    one). With more columns they stay in cache, where they take three fifths of the time.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ An anchor is the median, column by column, of the first, the middle and the last
 one outlier among them does not move it, and it depends on a regression's own rows alone.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ Mask = NDArray[np.bool_]
 
 # Columns to which looking at them one by one is the fastest way to find missing values.
 _NARROW = 16
+# Numbers that are sooner added in one call than by a running sum across rows.
+_LONG = 512
 # A bit of a byte each, from the lowest up.
 _PLACES = np.uint8(1) << np.arange(8, dtype=np.uint8)
 # Bits of each byte from the lowest up, those that are set first; (256, 8).
@@ -77,7 +80,7 @@ def weighted_rows(valid: Mask) -> tuple[NDArray[np.int64], ...]:
     if valid.all():
         return tuple(np.full(count, row) for row in unweighted_rows(rows))
     eights = _packed(valid)
-    seen = np.bitwise_count(eights).cumsum(axis=0, dtype=np.min_scalar_type(rows))
+    seen = _running(np.bitwise_count(eights), np.min_scalar_type(rows))
     number = seen[-1].astype(np.int64)
     ranks = 0 * number, number // 2, np.maximum(number - 1, 0)
     return tuple(_find(eights, seen, rank) for rank in ranks)
@@ -93,6 +96,16 @@ def _packed(valid: Mask) -> NDArray[np.uint8]:
     np.multiply(valid.T, _PLACES[np.arange(rows) % 8, None], out=by_row[:rows])
     by_row[rows:] = 0
     return np.asarray(np.bitwise_or.reduce(bits, axis=1))
+
+
+def _running(counts: NDArray[np.uint8], kind: Any) -> NDArray[Any]:
+    """Running sums over the first axis; row by row, where rows are long."""
+    if counts.shape[1] < _LONG:
+        return np.asarray(counts.cumsum(axis=0, dtype=kind))
+    sums = counts.astype(kind)
+    for before, own in pairwise(sums):
+        own += before
+    return sums
 
 
 def _find(

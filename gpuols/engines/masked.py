@@ -44,8 +44,8 @@ _SUMS = 2**21
 _SEEN = 2**20
 # Sum of weights up to which an underflow of z ⊗ z is below what the error bound counts.
 HEAVY = 2.0**64
-# Weights of which so many can be multiplied.
-_FACTORS, _LEAST, _MOST = 16, 2.0**-63, 2.0**63
+# Weights above the least can be multiplied, so many of them, while that is finite.
+_FACTORS, _LEAST = 16, 2.0**-63
 
 
 def sum_masked(
@@ -275,13 +275,13 @@ def _blank(parts: list[Array], valid: Mask) -> None:
 
 def _count(w: Array, least: float) -> tuple[Any, Array]:
     """Positive ones among weights (rows, c), and sums of their logarithms."""
-    if least > _LEAST and w.max(initial=1.0) < _MOST:
-        return len(w), _log_products(w)
+    if least > _LEAST and np.isfinite(logs := _log_products(w)).all():
+        return len(w), logs
     present = w > 0
     own = np.where(present, w, 1.0)
-    moderate = ((own > _LEAST) & (own < _MOST)).all(axis=0)
-    logs = np.log(own).sum(axis=0)
-    return present.sum(axis=0), np.where(moderate, _log_products(own), logs)
+    together = _log_products(own)
+    moderate = (own > _LEAST).all(axis=0) & np.isfinite(together)
+    return present.sum(axis=0), np.where(moderate, together, np.log(own).sum(axis=0))
 
 
 def _log_products(w: Array) -> Array:
