@@ -109,6 +109,14 @@ def columns_of(k: int, m: int) -> tuple[int, ...] | None:
 
 
 @compiled
+def sizes_of(columns: Any, k: int, m: int) -> tuple[int, int]:
+    """Columns and responses: constants where code is made for that many."""
+    if columns is None:
+        return k, m
+    return len(columns), 1
+
+
+@compiled
 def rooms_in(memory: Memory, starts: Any, status: Memory, k: int) -> Rooms:
     """The parts of a thread's memory.
 
@@ -147,7 +155,8 @@ def find_one(
     Memory is where its rows begin, or None; the options are k, m, whether there is an intercept,
     whether rows that miss a value are left out, and the tolerance.
     """
-    k, m, centered, drop, _ = options
+    centered, drop = options[2], options[3]
+    k, m = sizes_of(columns, options[0], options[1])
     own = address(rooms.found, lane * found_size(k, m))
     near = address(own, size_of(k, m))
     if weights is not None:
@@ -166,6 +175,7 @@ def find_one(
 def answer_some(
     number: int,
     options: tuple[int, int, bool, bool, float],
+    columns: Any,
     places: Any,
     rooms: Rooms,
     outputs: Outputs,
@@ -175,7 +185,8 @@ def answer_some(
 
     Gives how many call for a closer look.
     """
-    k, m, centered, _, tol = options
+    centered, tol = options[2], options[4]
+    k, m = sizes_of(columns, options[0], options[1])
     moments, answers, status = outputs
     size, penalties = found_size(k, m), rooms.penalties
     for lane in range(number, 8):
@@ -212,7 +223,7 @@ def fit_some(
     for those of a regression, None where no row has one or may be left out. Gives how many call
     for a closer look.
     """
-    k, m = options[:2]
+    k, m = sizes_of(columns, options[0], options[1])
     rooms = rooms_in(room[0], room[1], room[2], k)
     heavy, rejected = address(weights, 0), 0
     for base in range(0, count, 8):
@@ -226,6 +237,6 @@ def fit_some(
                 fetch_anchors(address(rows_x, x[2]), n, k)
                 fetch_anchors(address(rows_y, y[2]), n, m)
             find_one(rows_x, rows_y, rows_w, n, options, columns, heavy, rooms, lane)
-        rejected += answer_some(number, options, places, rooms, outputs, first + base)
+        rejected += answer_some(number, options, columns, places, rooms, outputs, first + base)
     settle_streams()
     return rejected

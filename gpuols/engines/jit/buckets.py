@@ -21,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.batch import Lines
+from gpuols.engines.jit.batch import Lines, sizes_of
 from gpuols.engines.jit.compiling import compiled, kept, portable
 from gpuols.engines.jit.lanes import DOUBLE, INT, WIDTH
 from gpuols.engines.jit.memory import Memory, address, load, pointer, settle_streams, stream
@@ -158,10 +158,7 @@ def deal(
     records : (blocks * block_size,)
         Where they go, on a line of cache.
     """
-    if columns is None:
-        k, m = sizes
-    else:
-        k, m = len(columns), 1
+    k, m = sizes_of(columns, sizes[0], sizes[1])
     size = k + m + (w is not None)
     shift, block = shift_of(size), block_size(size)
     last = (1 << shift) - 1

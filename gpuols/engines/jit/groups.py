@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.batch import Array, Outputs, answer_some, find_one, rooms_in
+from gpuols.engines.jit.batch import Array, Outputs, answer_some, find_one, rooms_in, sizes_of
 from gpuols.engines.jit.buckets import Buckets, settle
 from gpuols.engines.jit.compiling import kept
 from gpuols.engines.jit.memory import address, settle_streams
@@ -52,9 +52,10 @@ def fit_groups(
     those of `batch.fit_some`; the room is for the largest group. Gives how many regressions
     call for a closer look.
     """
-    k, m = options[:2]
+    k, m = sizes_of(columns, options[0], options[1])
     rooms = rooms_in(room[0], room[1], room[2], k)
     heavy, rejected = address(weights, 0), 0
+    given = options, columns, places, rooms
     x, y, w = address(rows.x, 0), address(rows.y, 0), address(rows.w, 0)
     counts, edges, pitch = rows.counts, rows.edges, len(rows.y) // each
     at, done, total = np.empty(len(counts), np.int64), 0, each * len(counts)
@@ -86,7 +87,7 @@ def fit_groups(
                 done += 1
                 if lane == 7 or done == total:
                     base = first + done - 1 - lane
-                    rejected += answer_some(lane + 1, options, places, rooms, outputs, base)
+                    rejected += answer_some(lane + 1, *given, outputs, base)
             row += counts[g]
     settle_streams()
     return rejected
