@@ -65,18 +65,26 @@ class Labels:
         found: list[Any] = [None] * len(spans)
 
         def work(place: int, _: Workspace) -> int:
-            found[place] = _label(keys[spans[place]])
+            labels, distinct, first, counts = _label(keys[spans[place]])
+            distinct = distinct.view(keys.dtype)
+            ascending = np.argsort(distinct)
+            rows = spans[place].start + first[ascending]
+            found[place] = labels, counts, ascending, distinct[ascending], rows
             return 1
 
         run(range(len(spans)), work)
-        labels, distinct, first, counts = zip(*found, strict=True)
-        alike, each, where, _ = _label(np.concatenate(distinct))
-        ascending = np.argsort(each.view(keys.dtype))
-        group_of = np.empty(len(each), np.int64)
-        group_of[ascending] = np.arange(len(each))
-        ends = np.cumsum([len(values) for values in distinct])[:-1]
-        rows = np.concatenate([own + span.start for own, span in zip(first, spans, strict=True)])
-        return cls(spans, labels, np.split(group_of[alike], ends), counts, rows[where[ascending]])
+        labels, counts, ascending, each, rows = zip(*found, strict=True)
+        joined = np.concatenate(each)
+        order = np.argsort(joined, kind="stable")  # merges them, the first range's first
+        ranked = joined[order]
+        new = np.append(True, ranked[1:] != ranked[:-1])
+        ranks = np.empty(len(joined), np.int64)
+        ranks[order] = np.cumsum(new) - 1
+        groups, end = [np.empty(len(own), np.int64) for own in ascending], 0
+        for own, place in zip(groups, ascending, strict=True):
+            start, end = end, end + len(own)
+            own[place] = ranks[start:end]
+        return cls(spans, labels, groups, counts, np.concatenate(rows)[order[new]])
 
     @classmethod
     def of_order(cls, order: NDArray[Any], counts: Numbers) -> Self:
