@@ -26,6 +26,7 @@ BUDGET = 256 * 2**20
 _SHARES = 2  # parts of a thread's share of what is left: a chunk is one at most
 _READ_MOST = 4096  # regressions
 _READ_LEAST = 2**18  # numbers read: fewer are not worth a task
+_MASKED_MOST = 16384  # responses
 _SOLVE_MOST = 32768  # regressions
 _SOLVE_LEAST = 16384  # regressions: shorter calls make threads wait for one another
 _FACTORED_LEAST = 256  # regressions, where each is factored by itself
@@ -183,10 +184,9 @@ def solving(
 ) -> list[slice]:
     """Ranges of regressions to solve together.
 
-    Up to `SMALL` columns they are long: each step of a solution is one short NumPy call over the
-    range, and threads that make short calls wait for one another (measured: 2,000 a range take
-    three times as long on two threads as on one, and two of 5,000 longer than one of 10,000 on
-    one). With more columns they stay in cache, where they take three fifths of the time.
+    Up to `SMALL` columns they are long if the budget allows: a step is one short NumPy call, and
+    threads that make short calls wait for one another (on two, 2,000 a range took three times as
+    long as on one). With more they stay in cache, where they take three fifths of the time.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def masked_chunks(count: int, *, n: int, k: int, batch_size: int | None) -> list
     if batch_size is not None:
         return ranges(count, batch_size)
     least, each = _READ_LEAST // max(n, 1), 16 * (k + 4) ** 2
-    return _cut_tiles(tile_of(n, k), count, each, least, _SOLVE_MOST, None)
+    return _cut_tiles(tile_of(n, k), count, each, least, _MASKED_MOST, None)
 
 
 def _cut_tiles(

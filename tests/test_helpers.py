@@ -175,27 +175,47 @@ def test_they_work_on_the_processors_of_who_calls(number):
         os.sched_setaffinity(0, every)
 
 
-def test_none_is_lost_to_an_interrupt_while_they_are_hired(number, monkeypatch):
+@pytest.mark.parametrize("when", ["placed", "started"])
+def test_none_is_lost_to_an_interrupt_while_they_are_hired(number, monkeypatch, when):
     main, place = threading.main_thread(), helpers._place
+    crew, before, caught = threads._crew, threading.active_count(), 0
+    left = [KeyboardInterrupt] * 10
 
-    def interrupt(*given):
+    def interrupt():
+        if left and threading.current_thread() is main:
+            raise left[-1]
+
+    def place_and_interrupt(*given):
         place(*given)
-        if threading.current_thread() is main:
-            raise KeyboardInterrupt
+        if when == "placed":
+            interrupt()
+
+    class Thread(threading.Thread):
+        def start(self):
+            super().start()
+            if when == "started":
+                interrupt()
 
     def work(task, space):
         seen.add(threading.get_ident())
         time.sleep(0.002)
         return 1
 
-    for end in (interrupt, place):
-        monkeypatch.setattr(helpers, "_place", end)
-        for _ in range(10):
-            seen = set()
-            with pytest.raises(KeyboardInterrupt) if end is interrupt else nullcontext():
-                threads.spread(range(20), work)
-            time.sleep(0.01)
-            assert len(threads._crew._idle) == threads._crew._number
+    monkeypatch.setattr(helpers, "_place", place_and_interrupt)
+    monkeypatch.setattr(helpers, "Thread", Thread)
+    for _ in range(20):
+        seen = set()
+        try:
+            threads.spread(range(20), work)
+        except KeyboardInterrupt:
+            caught += 1
+        start = time.monotonic()
+        while len(crew._idle) < crew._number and time.monotonic() < start + PATIENCE:
+            time.sleep(0.001)
+        assert len(crew._idle) == crew._number
+        assert threading.active_count() - before == crew._number
+        del left[-1:]
+    assert caught >= number - 1
     assert len(seen) == number
 
 

@@ -44,31 +44,39 @@ class Crew:
         others = where - {_locator()()}
         for _ in range(wanted):
             try:
-                helper: _Helper | None = self._idle.pop()
+                helper = self._idle.pop()
             except IndexError:
-                helper = self._start(most)
-            if helper is None:
-                return
+                if not self._start((job, where), others, most):
+                    return
+                continue
             try:
                 _place(helper.thread.native_id, others)
             finally:  # one that Ctrl-C leaves here idle would be lost
                 helper.inbox.put((job, where))
 
-    def _start(self, most: int) -> _Helper | None:
+    def _start(self, first: tuple[Job, set[int]], others: set[int], most: int) -> bool:
+        """Have another helper, if there may be one more, begin with a job; whether it does.
+
+        Whenever Ctrl-C comes, one that has begun is counted and finds the job.
+        """
         with self._lock:
             if self._number >= most:
-                return None
+                return False
             inbox: _Inbox = SimpleQueue()
-            thread = Thread(target=self._help, args=(inbox,), name="gpuols", daemon=True)
+            inbox.put(first)
+            own = inbox, others
+            thread = Thread(target=self._help, args=own, name="gpuols", daemon=True)
+            self._number += 1
             try:
                 thread.start()
             except RuntimeError:  # there are too many, or Python is about to end
-                return None
-            self._number += 1
-            return _Helper(inbox, thread)
+                self._number -= 1
+                return False
+            return True
 
-    def _help(self, inbox: _Inbox) -> None:
+    def _help(self, inbox: _Inbox, others: set[int]) -> None:
         own = _Helper(inbox, current_thread())
+        _place(_MYSELF, others)
         while True:
             job, where = inbox.get()
             _place(_MYSELF, where)

@@ -233,10 +233,14 @@ def multiply_shifted(
     ahead: Memory,
     step: int,
 ) -> None:
-    """Sums over rows `start` ... as `add_shifted` forms them, of a panel with all columns."""
+    """Sums over rows `start` ... as `add_shifted` forms them, of a panel with all columns.
+
+    What lies ahead is brought near with the first set of them.
+    """
     memory = address(columns.memory, 0)
     for number in range(columns.sets):
         width = columns.widths[number]
         left = address(memory, start * width)
         add_shifted(left, width, weights, responses, near, rows, out, squares, to, ahead, step)
         memory, to = address(memory, columns.rows * width), to + SIDE * width
+        ahead, step = memory, 0

@@ -23,7 +23,7 @@ MOST = 5  # columns of X
 
 @cache
 def are_wide() -> bool:
-    """Whether the processor has enough registers, of eight doubles each."""
+    """Whether this machine's processor has enough registers, of eight doubles each."""
     try:
         return bool(get_host_cpu_features().get("avx512f"))
     except RuntimeError:  # LLVM does not know
