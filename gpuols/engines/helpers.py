@@ -15,7 +15,10 @@ from threading import Lock, Thread, current_thread
 from typing import NamedTuple
 
 Job = Callable[[], None]
-_Inbox = SimpleQueue[tuple[Job, set[int]]]
+_Order = tuple[Job, set[int]]
+"""A job, and the processors that it may run on."""
+
+_Inbox = SimpleQueue[_Order]
 
 _MYSELF = 0  # the thread that calls, to the system
 
@@ -54,10 +57,10 @@ class Crew:
             finally:  # one that Ctrl-C leaves here idle would be lost
                 helper.inbox.put((job, where))
 
-    def _start(self, first: tuple[Job, set[int]], others: set[int], most: int) -> bool:
+    def _start(self, first: _Order, others: set[int], most: int) -> bool:
         """Have another helper, if there may be one more, begin with a job; whether it does.
 
-        Whenever Ctrl-C comes, one that has begun is counted and finds the job.
+        It is counted, and finds the job, before it begins: Ctrl-C may come at any time.
         """
         with self._lock:
             if self._number >= most:

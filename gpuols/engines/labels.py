@@ -73,17 +73,17 @@ class Labels:
             return 1
 
         run(range(len(spans)), work)
-        labels, counts, ascending, each, rows = zip(*found, strict=True)
-        joined = np.concatenate(each)
+        labels, counts, ascending, distinct, rows = zip(*found, strict=True)
+        joined = np.concatenate(distinct)
         order = np.argsort(joined, kind="stable")  # merges them, the first range's first
         ranked = joined[order]
         new = np.append(True, ranked[1:] != ranked[:-1])
         ranks = np.empty(len(joined), np.int64)
         ranks[order] = np.cumsum(new) - 1
-        groups, end = [np.empty(len(own), np.int64) for own in ascending], 0
-        for own, place in zip(groups, ascending, strict=True):
-            start, end = end, end + len(own)
-            own[place] = ranks[start:end]
+        groups = [np.empty_like(own) for own in ascending]
+        ends = np.cumsum([len(own) for own in ascending])
+        for own, where, rank in zip(groups, ascending, np.split(ranks, ends[:-1]), strict=True):
+            own[where] = rank
         return cls(spans, labels, groups, counts, np.concatenate(rows)[order[new]])
 
     @classmethod
