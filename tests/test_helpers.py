@@ -3,6 +3,9 @@
 import _thread
 import gc
 import os
+import random
+import signal
+import sys
 import threading
 import time
 import weakref
@@ -34,35 +37,92 @@ def fit(**options):
     return gpuols.fit(*rows(), batch_size=1, **options)
 
 
+def there():
+    """How many threads there are, those that `threading` does not know too."""
+    return len(sys._current_frames())
+
+
+def are_idle(crew):
+    """Whether all helpers that are counted come to be idle."""
+    end = time.monotonic() + PATIENCE
+    while len(crew._idle) != crew._number and time.monotonic() < end:
+        time.sleep(0.0002)
+    return len(crew._idle) == crew._number
+
+
+def dismiss(crew):
+    """End the helpers of a crew."""
+    assert are_idle(crew)
+    before, number = there(), crew._number
+    crew.hire(sys.exit, number, number)
+    end = time.monotonic() + PATIENCE
+    while there() > before - number and time.monotonic() < end:
+        time.sleep(0.0002)
+    assert there() == before - number
+
+
 def test_they_stay_and_are_one_fewer_than_threads(number, monkeypatch):
-    before = threading.active_count()
-    for _ in range(30):
+    before = there()
+    for calls in (1, 30):
+        for _ in range(calls):
+            fit()
+        assert are_idle(threads._crew)
+        assert there() == before + number - 1
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", "1")
+    fit()
+    assert there() == before + number - 1
+
+
+def test_they_are_as_few_where_many_call_at_once(number, monkeypatch):
+    before, ready = there(), threading.Barrier(8)
+
+    class Slow(helpers.SimpleQueue):
+        def __init__(self):
+            time.sleep(0.002)
+
+    monkeypatch.setattr(helpers, "SimpleQueue", Slow)
+
+    def call():
+        ready.wait(PATIENCE)
         fit()
-    assert before < threading.active_count() <= before + number - 1
-    others = [threading.Thread(target=fit) for _ in range(8)]
+
+    others = [threading.Thread(target=call) for _ in range(8)]
     for other in others:
         other.start()
     for other in others:
         other.join()
-    assert threading.active_count() <= before + number - 1
-    monkeypatch.setenv("GPUOLS_NUM_THREADS", "1")
-    fit()
-    assert threading.active_count() <= before + number - 1
+    assert are_idle(threads._crew)
+    assert there() == before + number - 1
 
 
 def test_who_calls_alone_where_no_thread_can_start(number, monkeypatch):
-    class Refused(threading.Thread):
-        def start(self):
-            raise RuntimeError("can't start new thread")
+    def refuse(*arguments):
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(helpers, "Thread", Refused)
+    monkeypatch.setattr(helpers, "start_new_thread", refuse)
     seen = set()
     fit(progress=lambda done, total: seen.add(threading.current_thread()))
     assert seen == {threading.main_thread()}
-    monkeypatch.setattr(helpers, "Thread", threading.Thread)
-    before = threading.active_count()
+    monkeypatch.setattr(helpers, "start_new_thread", _thread.start_new_thread)
+    before = there()
     fit()
-    assert threading.active_count() > before
+    assert are_idle(threads._crew)
+    assert there() > before
+
+
+def test_the_last_to_end_wakes_who_calls(number, monkeypatch):
+    monkeypatch.setattr(threads, "_PATIENCE", PATIENCE)
+    both = threading.Barrier(2)
+
+    def work(task, space):
+        both.wait(PATIENCE)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.1)
+        return 1
+
+    start = time.monotonic()
+    threads.spread(range(2), work)
+    assert time.monotonic() < start + PATIENCE / 2
 
 
 def test_one_who_comes_late_finds_nothing_to_do(number):
@@ -175,48 +235,84 @@ def test_they_work_on_the_processors_of_who_calls(number):
         os.sched_setaffinity(0, every)
 
 
-@pytest.mark.parametrize("when", ["placed", "started"])
+@pytest.mark.parametrize("when", ["_place", "start_new_thread"])
 def test_none_is_lost_to_an_interrupt_while_they_are_hired(number, monkeypatch, when):
-    main, place = threading.main_thread(), helpers._place
-    crew, before, caught = threads._crew, threading.active_count(), 0
+    main, own = threading.main_thread(), getattr(helpers, when)
+    crew, before, caught = threads._crew, there(), 0
     left = [KeyboardInterrupt] * 10
 
-    def interrupt():
+    def interrupted(*given):
+        own(*given)
         if left and threading.current_thread() is main:
             raise left[-1]
-
-    def place_and_interrupt(*given):
-        place(*given)
-        if when == "placed":
-            interrupt()
-
-    class Thread(threading.Thread):
-        def start(self):
-            super().start()
-            if when == "started":
-                interrupt()
 
     def work(task, space):
         seen.add(threading.get_ident())
         time.sleep(0.002)
         return 1
 
-    monkeypatch.setattr(helpers, "_place", place_and_interrupt)
-    monkeypatch.setattr(helpers, "Thread", Thread)
+    monkeypatch.setattr(helpers, when, interrupted)
     for _ in range(20):
         seen = set()
         try:
             threads.spread(range(20), work)
         except KeyboardInterrupt:
             caught += 1
-        start = time.monotonic()
-        while len(crew._idle) < crew._number and time.monotonic() < start + PATIENCE:
-            time.sleep(0.001)
-        assert len(crew._idle) == crew._number
-        assert threading.active_count() - before == crew._number
+        assert are_idle(crew)
+        assert there() - before == crew._number
         del left[-1:]
     assert caught >= number - 1
     assert len(seen) == number
+
+
+@pytest.fixture
+def interrupts(number):
+    """Have something called, several tasks at a time, until so many interrupts have come into it.
+
+    They come at any time. Yields each time.
+    """
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no alarm can be set")
+    armed, moments = [], random.Random(number)
+
+    def ring(*arguments):
+        if armed:
+            armed.clear()
+            raise KeyboardInterrupt
+
+    def call(function, wanted):
+        end = time.monotonic() + 6 * PATIENCE
+        while wanted and time.monotonic() < end:
+            try:
+                armed.append(True)
+                signal.setitimer(signal.ITIMER_REAL, moments.uniform(2e-6, 3e-4))
+                function(range(6), lambda task, space: 1)
+                armed.clear()
+            except KeyboardInterrupt:
+                wanted -= 1
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            yield
+        assert not wanted
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield call
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_none_is_lost_to_an_interrupt_at_any_time(monkeypatch, interrupts):
+    for number, _ in enumerate(interrupts(threads.spread, 1000)):
+        assert are_idle(threads._crew)
+        if number % 2:
+            dismiss(threads._crew)
+            monkeypatch.setattr(threads, "_crew", helpers.Crew())
+
+
+def test_blas_has_its_threads_again_after_an_interrupt_at_any_time(interrupts):
+    before = [library.num_threads for library in threads._blas()]
+    for _ in interrupts(threads.run, 1000):
+        assert [library.num_threads for library in threads._blas()] == before
+        assert not threads._guard.users
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors can't be chosen")

@@ -208,6 +208,7 @@ def test_keys_made_to_collide_take_no_longer_than_others():
 @pytest.mark.parametrize("kind", KEYS)
 @pytest.mark.parametrize("rows", [0, 1, 7, 3000])
 def test_keys_are_grouped_as_by_numpy(kind, rows, monkeypatch):
+    monkeypatch.setenv("GPUOLS_NUM_THREADS", "3")
     monkeypatch.setattr(labels, "_LEAST", 700)
     keys = KEYS[kind](np.random.default_rng(0), max(rows, 9))
     keys = tuple(key[:rows] for key in keys) if kind == "two" else keys[:rows]

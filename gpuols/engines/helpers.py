@@ -3,15 +3,19 @@
 To start a thread and to end it takes up to half a millisecond where the caches hold other things.
 A helper begins on another processor than who calls: a system that wakes it beside may leave the
 two to take turns for milliseconds, though another processor is idle. Then it may move.
+
+Ctrl-C may come after any call, and where a function written in Python begins. No helper is lost to
+it: between what is seen and what is done about it there is neither, and the locks are C's own.
 """
 
 import ctypes
 import os
+from _thread import start_new_thread  # one call: on its way to a start a `Thread` may be lost
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from queue import SimpleQueue
-from threading import Lock, Thread, current_thread
+from threading import Lock, get_native_id
 from typing import NamedTuple
 
 Job = Callable[[], None]
@@ -24,10 +28,10 @@ _MYSELF = 0  # the thread that calls, to the system
 
 
 class _Helper(NamedTuple):
-    """A thread, and where it finds what to do."""
+    """A thread, as the system numbers it, and where it finds what to do."""
 
     inbox: _Inbox
-    thread: Thread
+    thread: int
 
 
 class Crew:
@@ -44,48 +48,49 @@ class Crew:
         work, and where no thread can start.
         """
         where = _processors()
-        others = where - {_locator()()}
+        order, others = (job, where), where - {_locator()()}
         for _ in range(wanted):
-            try:
-                helper = self._idle.pop()
-            except IndexError:
-                if not self._start((job, where), others, most):
+            with self._lock:
+                if not (self._wake(order, others) or self._start(order, others, most)):
                     return
-                continue
-            try:
-                _place(helper.thread.native_id, others)
-            finally:  # one that Ctrl-C leaves here idle would be lost
-                helper.inbox.put((job, where))
 
-    def _start(self, first: _Order, others: set[int], most: int) -> bool:
-        """Have another helper, if there may be one more, begin with a job; whether it does.
+    def _wake(self, order: _Order, others: set[int]) -> bool:
+        """Have an idle helper, if there is one, begin with a job; whether it does."""
+        if not self._idle:
+            return False
+        helper = self._idle[-1]
+        del self._idle[-1]
+        try:
+            _place(helper.thread, others)
+        finally:
+            helper.inbox.put(order)
+        return True
 
-        It is counted, and finds the job, before it begins: Ctrl-C may come at any time.
-        """
-        with self._lock:
-            if self._number >= most:
-                return False
-            inbox: _Inbox = SimpleQueue()
-            inbox.put(first)
-            own = inbox, others
-            thread = Thread(target=self._help, args=own, name="gpuols", daemon=True)
-            self._number += 1
-            try:
-                thread.start()
-            except RuntimeError:  # there are too many, or Python is about to end
-                self._number -= 1
-                return False
-            return True
+    def _start(self, order: _Order, others: set[int], most: int) -> bool:
+        """Have another helper, if there may be one more, begin with a job; whether it does."""
+        if self._number >= most:
+            return False
+        inbox: _Inbox = SimpleQueue()
+        inbox.put(order)
+        own = inbox, others
+        self._number += 1
+        try:
+            start_new_thread(self._help, own)
+        except RuntimeError:  # there are too many, or Python is about to end
+            self._number -= 1
+            return False
+        return True
 
     def _help(self, inbox: _Inbox, others: set[int]) -> None:
-        own = _Helper(inbox, current_thread())
+        own = _Helper(inbox, get_native_id())
         _place(_MYSELF, others)
         while True:
             job, where = inbox.get()
             _place(_MYSELF, where)
             job()
             del job
-            self._idle.append(own)
+            with self._lock:
+                self._idle.append(own)
 
 
 def _processors() -> set[int]:

@@ -10,10 +10,11 @@ the limit but not the threads that hold it: its next call takes the limit over a
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
-from threading import Condition, Lock
+from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -51,8 +52,13 @@ def run(
     Exception
         The first that a task or `report` raised; tasks not yet started are dropped.
     """
-    with _one_blas_thread():
+    guard, user = _guard, object()
+    try:
+        guard.hold(user)
         spread(tasks, work, report, total)
+        guard.release(user)
+    finally:
+        guard.release(user)  # where Ctrl-C came while it did, BLAS has its threads again
 
 
 def spread(
@@ -82,24 +88,28 @@ _END: Any = object()
 
 
 class _Call:
-    """Tasks of one call, and who works at them."""
+    """Tasks of one call, and who works at them.
+
+    Its lock is C's own: no Ctrl-C comes between taking it and the block, as with a `Condition`.
+    """
 
     def __init__(self, tasks: Sequence[Any], work: Any, report: Any, total: int) -> None:
-        self._changed, self._open, self._helpers = Condition(), True, 0
+        self._lock, self._open, self._helpers = Lock(), True, 0
+        self._gone: SimpleQueue[None] = SimpleQueue()
         self._waiting, self._work = iter(tasks), work
         self._report, self._finished, self._total = report, 0, total
         self._failures: list[BaseException] = []
 
     def help(self) -> None:
         """Do as `consume`, unless the call has ended."""
-        with self._changed:
+        with self._lock:
             if not self._open:
                 return
             self._helpers += 1
         self.consume()
-        with self._changed:
+        with self._lock:
             self._helpers -= 1
-            self._changed.notify_all()
+        self._gone.put(None)
 
     def consume(self) -> None:
         """Do tasks until there are no more, or one has failed."""
@@ -111,23 +121,24 @@ class _Call:
 
     def _do_tasks(self, space: Workspace) -> None:
         while self._open:
-            with self._changed:
+            with self._lock:
                 task = next(self._waiting, _END)
             if task is _END:
                 return
             number = self._work(task, space)
             if self._report is not None:
-                with self._changed:
+                with self._lock:
                     self._finished += number
                     self._report(self._finished, self._total)
 
     def end(self) -> None:
         """Wait until no helper works, then let go of the tasks: one who comes later finds none."""
-        with self._changed:
+        with self._lock:
             self._open = False
-            while self._helpers:
-                self._changed.wait(_PATIENCE)
-            self._waiting, self._work, self._report = iter(()), None, None
+        while self._helpers:
+            with suppress(Empty):
+                self._gone.get(timeout=_PATIENCE)
+        self._waiting, self._work, self._report = iter(()), None, None
 
     def raise_failure(self) -> None:
         """Raise what failed first; nothing here keeps it, for it keeps the frames it came by."""
@@ -141,12 +152,28 @@ class _Call:
 
 
 class _BlasGuard:
-    """How many calls hold BLAS to one thread, and how many it had before."""
+    """Which calls hold BLAS to one thread, and how many it had before."""
 
     def __init__(self, original: Sequence[int | None] = ()) -> None:
         self.lock = Lock()
-        self.users = 0
+        self.users: set[object] = set()
         self.original = original  # empty while BLAS has as many as it had
+
+    def hold(self, user: object) -> None:
+        """Hold BLAS to one thread until all who do have released it."""
+        with self.lock:
+            if not self.users:
+                self.original = self.original or [library.num_threads for library in _blas()]
+                _set_blas_threads([1] * len(self.original))
+            self.users.add(user)
+
+    def release(self, user: object) -> None:
+        """Let BLAS have its threads, if nobody else holds it; as often as one likes."""
+        with self.lock:
+            self.users.discard(user)
+            if not self.users:
+                _set_blas_threads(self.original)
+                self.original = ()
 
 
 _guard, _crew = _BlasGuard(), Crew()
@@ -168,32 +195,13 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    guard, libraries = _guard, _blas()
-    with guard.lock:
-        if guard.users == 0:
-            found = [library.num_threads for library in libraries]
-            guard.original = guard.original or found
-            _set_blas_threads([1] * len(found))
-        guard.users += 1
-    try:
-        yield
-    finally:
-        with guard.lock:
-            guard.users -= 1
-            if guard.users == 0:
-                _set_blas_threads(guard.original)
-                guard.original = ()
-
-
 def _set_blas_threads(numbers: Sequence[int | None]) -> None:
-    """Set how many threads each BLAS library has.
+    """Set how many threads each BLAS library has, or nothing where there are no numbers.
 
     threadpoolctl 3.8 does nothing, silently, in any thread but the first that set a number; here
     the first call in and the last one out are often of different threads.
     """
-    for library, number in zip(_blas(), numbers, strict=True):
+    for library, number in zip(_blas() if numbers else (), numbers, strict=True):
         release = getattr(library, "clear_controlling_thread", lambda **options: None)
         release(force=True)
         library.set_num_threads(number)
