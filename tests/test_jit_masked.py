@@ -1,5 +1,8 @@
 """The compiled CPU engine, one design under masks and weights of each response's own."""
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -62,6 +65,18 @@ def test_sums_in_one_pass_have_the_bits_of_those_in_several(k, n, centered, monk
     assert [table.together for table in kept] == [True] * 3 + [False] * 3
     for pair in zip(found[:3], found[3:], strict=True):
         assert_same_bits(*pair)
+
+
+@pytest.mark.parametrize(
+    ("features", "wide"), [("", False), ("+avx,+avx2", False), ("+avx2,+avx512f,+avx512vl", True)]
+)
+def test_registers_are_those_of_the_processor_that_is_compiled_for(features, wide):
+    code = "from gpuols.engines.jit import gaps; print(gaps.are_wide())"
+    chosen = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=chosen, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == str(wide)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 255, 256, 257, 289, 1024, 1025, 1300])

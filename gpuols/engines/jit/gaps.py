@@ -7,9 +7,9 @@ over the rows that are there, which are only added, and, multiplied, those with 
 from functools import cache
 from typing import Any
 
-from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from gpuols.engines.jit.columns import Sums
@@ -23,11 +23,9 @@ MOST = 5  # columns of X
 
 @cache
 def are_wide() -> bool:
-    """Whether this machine's processor has enough registers, of eight doubles each."""
-    try:
-        return bool(get_host_cpu_features().get("avx512f"))
-    except RuntimeError:  # LLVM does not know
-        return False
+    """Whether code is compiled for a processor that has enough registers, of eight doubles each."""
+    *_, features = cpu_target.target_context.codegen().magic_tuple()
+    return "+avx512f" in features.split(",")
 
 
 @intrinsic
