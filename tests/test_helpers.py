@@ -112,6 +112,23 @@ def test_who_calls_alone_where_no_thread_can_start(number, monkeypatch):
     assert there() > before
 
 
+def test_they_can_be_hired_while_they_are_hired(number, monkeypatch):
+    place, done = helpers._place, []
+    within = [lambda: threads.spread(range(4), lambda task, space: done.append(task) or 1)]
+
+    def place_and_call(*given):
+        place(*given)
+        if within and threading.current_thread() is threading.main_thread():
+            within.pop()()
+
+    fit()
+    assert are_idle(threads._crew)
+    monkeypatch.setattr(helpers, "_place", place_and_call)
+    fit()
+    assert sorted(done) == [0, 1, 2, 3]
+    assert not within
+
+
 def test_the_last_to_end_wakes_who_calls(number, monkeypatch):
     monkeypatch.setattr(threads, "_PATIENCE", PATIENCE)
     both = threading.Barrier(2)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from queue import SimpleQueue
-from threading import Lock, get_native_id
+from threading import RLock, get_native_id
 from typing import NamedTuple
 
 Job = Callable[[], None]
@@ -38,7 +38,8 @@ class Crew:
     """Helpers of all calls."""
 
     def __init__(self) -> None:
-        self._lock, self._number = Lock(), 0
+        # What a signal or a finalizer runs meanwhile, in the same thread, may hire helpers, too.
+        self._lock, self._number = RLock(), 0
         self._idle: list[_Helper] = []
 
     def hire(self, job: Job, wanted: int, most: int) -> None:
@@ -68,11 +69,11 @@ class Crew:
 
     def _start(self, order: _Order, others: set[int], most: int) -> bool:
         """Have another helper, if there may be one more, begin with a job; whether it does."""
-        if self._number >= most:
-            return False
         inbox: _Inbox = SimpleQueue()
         inbox.put(order)
         own = inbox, others
+        if self._number >= most:
+            return False
         self._number += 1
         try:
             start_new_thread(self._help, own)

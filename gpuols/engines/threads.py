@@ -161,9 +161,10 @@ class _BlasGuard:
 
     def hold(self, user: object) -> None:
         """Hold BLAS to one thread until all who do have released it."""
+        libraries = _blas()
         with self.lock:
             if not self.users:
-                self.original = self.original or [library.num_threads for library in _blas()]
+                self.original = self.original or [library.num_threads for library in libraries]
                 _set_blas_threads([1] * len(self.original))
             self.users.add(user)
 
