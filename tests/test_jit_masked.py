@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,37 +47,6 @@ def test_any_number_of_columns(k):
     assert disagreements(*fit_both(X, y, weights, **DROP)) == []
     ridge = np.arange(21) % 3 * 0.5
     assert disagreements(*fit_both(X, y, missing="drop", ridge=ridge)) == []
-
-
-@pytest.mark.parametrize("centered", [False, True])
-@pytest.mark.parametrize("n", [200, 600, 1100])
-@pytest.mark.parametrize("k", range(6))
-def test_sums_in_one_pass_have_the_bits_of_those_in_several(k, n, centered, monkeypatch):
-    masked_jit = pytest.importorskip("gpuols.engines.masked_jit")
-    kept, table_from, found = [], masked_jit._table, []
-    monkeypatch.setattr(masked_jit, "_table", lambda *of: kept.append(table_from(*of)) or kept[-1])
-    X, y, _ = draw(n, k, 37)
-    X[9:10] = np.nan
-    options = {**DROP, "add_intercept": centered, "device": "cpu:numba"}
-    for together in (True, False):
-        monkeypatch.setattr(masked_jit, "are_wide", lambda together=together: together)
-        several = (y, np.asfortranarray(y), np.broadcast_to(y[3], y.shape))
-        found += [gpuols.fit(X[None], rows, **options) for rows in several]
-    assert [table.together for table in kept] == [True] * 3 + [False] * 3
-    for pair in zip(found[:3], found[3:], strict=True):
-        assert_same_bits(*pair)
-
-
-@pytest.mark.parametrize(
-    ("features", "wide"), [("", False), ("+avx,+avx2", False), ("+avx2,+avx512f,+avx512vl", True)]
-)
-def test_registers_are_those_of_the_processor_that_is_compiled_for(features, wide):
-    code = "from gpuols.engines.jit import gaps; print(gaps.are_wide())"
-    chosen = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
-    found = subprocess.run(
-        [sys.executable, "-c", code], env=chosen, capture_output=True, text=True, check=True
-    )
-    assert found.stdout.strip() == str(wide)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 255, 256, 257, 289, 1024, 1025, 1300])
@@ -125,6 +95,83 @@ def test_one_response_and_one_set_of_weights_for_all():
     assert_same_bits(gpuols.fit(X, y[0], weights=weights, **settings), repeated)
     repeated = gpuols.fit(X[None], y, weights=np.repeat(weights[:1], 21, axis=0), **settings)
     assert_same_bits(gpuols.fit(X[None], y, weights=weights[0], **settings), repeated)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.3, 0.6, 0.97])
+@pytest.mark.parametrize(("n", "k"), [(200, 5), (700, 13), (1100, 2)])
+def test_any_share_of_missing_rows(n, k, share):
+    X, y, _ = draw(n, k, 33)
+    y = np.nan_to_num(y, nan=0.5)
+    y[np.random.default_rng(2).random(y.shape) < share] = np.nan
+    y[:3] = [[np.nan], [1.0], [2.0]]
+    y[1, : n // 2], y[2, n // 3 :] = np.nan, np.nan
+    for settings in (DROP, {"missing": "drop", "solver": "cholesky"}):
+        assert disagreements(*fit_both(X, np.asfortranarray(y), **settings)) == []
+
+
+def test_rows_that_outweigh_all_others_take_no_digits_with_them():
+    X, y, _ = draw(200, 3, 40)
+    X[17], X[180, 1] = 1e9, 3e11
+    y = np.nan_to_num(y, nan=0.5)
+    y[:, [17, 180]] = np.nan
+    kept = np.delete(np.arange(200), [17, 180])
+    settings = {"solver": "cholesky", "device": "cpu:numba", **DROP}
+    found = gpuols.fit(X[None], y, **settings)
+    alone = gpuols.fit(X[None, kept], y[:, kept], **settings)
+    assert (found.status == Status.OK).all()
+    assert (found.error_bound < 1e-12).all()
+    size = np.maximum(abs(alone.params), alone.bse)
+    far = (abs(found.params - alone.params) / size).max(axis=-1)
+    assert (far <= found.error_bound + alone.error_bound).all()
+
+
+def test_products_too_large_for_a_sum_hurt_only_those_that_have_them():
+    X, y, _ = draw(120, 2, 30)
+    X[[3, 60], 0] = 1.3e154
+    y = np.nan_to_num(y, nan=0.5)
+    y[::2, [3, 60]] = np.nan
+    settings = {"solver": "cholesky", "add_intercept": False}
+    found, expected = fit_both(X, y, missing="drop", **settings)
+    assert (found.status[::2] == Status.OK).all()
+    assert (found.status[1::2] != Status.OK).all()
+    assert disagreements(found, expected) == []
+
+
+def test_bits_do_not_depend_on_the_processor(tmp_path):
+    X, y, _ = draw(300, 5, 20)
+    np.savez(tmp_path / "given", X=X[None], y=y)
+    settings = {"device": "cpu:numba", "solver": "cholesky", **DROP}
+    code = f"""
+import numpy, gpuols
+given = numpy.load("given.npz")
+numpy.save("found", gpuols.fit(given["X"], given["y"], **{settings!r}).params)
+"""
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    path = os.pathsep.join([str(Path(gpuols.__file__).parents[1]), *sys.path])
+    chosen = {**os.environ, **plain, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], env=chosen, cwd=tmp_path, check=True)
+    expected = gpuols.fit(X[None], y, **settings).params
+    np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), expected)
+
+
+@pytest.mark.parametrize("n", [100, 600])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
+def test_gaps_of_one_response_do_not_reach_the_bits_of_another(n, share):
+    X, y, _ = draw(n, 4, 150)
+    y = np.nan_to_num(y, nan=0.5)
+    y[np.random.default_rng(3).random(y.shape) < share] = np.nan
+    settings = {"device": "cpu:numba", "solver": "cholesky", **DROP}
+    whole = gpuols.fit(X[None], y, **settings)
+    assert_same_bits(gpuols.fit(X[None], np.asfortranarray(y), **settings), whole)
+    for some in (slice(5, 7), slice(9, 90), slice(149, None, -1)):
+        assert_same_bits(gpuols.fit(X[None], y[some], batch_size=7, **settings), whole[some])
+        columns = np.asfortranarray(y)[some]
+        assert_same_bits(gpuols.fit(X[None], columns, **settings), whole[some])
+    spoilt = y.copy()
+    spoilt[::3], spoilt[4, :5] = np.nan, np.inf
+    beside = gpuols.fit(X[None], np.asfortranarray(spoilt), **settings)
+    others = [i for i in range(150) if i % 3 and i != 4]
+    assert_same_bits(beside[others], whole[others])
 
 
 @pytest.mark.parametrize("n", [100, 600])

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from gpuols import plan
 from gpuols.engines.jit.batch import outputs_for
-from gpuols.engines.jit.columns import WIDEST, WIDEST_SHIFTED, columns_from
-from gpuols.engines.jit.gaps import MOST, are_wide
+from gpuols.engines.jit.columns import ALONE, WIDEST, WIDEST_SHIFTED, columns_from
+from gpuols.engines.jit.lanes import WIDTH
 from gpuols.engines.jit.marks import ABSENT, WILD
 from gpuols.engines.jit.masked import fit_masked as fit_some
-from gpuols.engines.jit.panels import PANEL, STRIP
-from gpuols.engines.jit.strips import Table, room_for
+from gpuols.engines.jit.panels import PANEL, ROWS, SIDE, STRIP
+from gpuols.engines.jit.strips import Table, Whole, room_for, sizes_for
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked import HEAVY
 from gpuols.engines.outputs import moments_from, solution_from
@@ -66,10 +66,11 @@ def fit_masked(
     spare, calls = -responses.ahead % 8, [0]
     outputs, doubtful = outputs_for(shape, spare + count), np.zeros(spare + count, np.int8)
     penalties = np.concatenate([np.zeros(spare), ridge])
+    sizes = sizes_for(shape, table, weights is not None)
     options = weights is not None, shape.drop, shape.centered, float(tol)
 
     def work(span: slice, space: Workspace) -> int:
-        room = room_for(shape, table, space)
+        room = room_for(sizes, space)
         for part in parts(span, sheets):
             given = [sheet.at(part) if sheet else nowhere() for sheet in sheets]
             found = penalties, room, tuple(outputs), doubtful
@@ -111,7 +112,27 @@ def _table(x: NDArray[Any], shape: Shape, weighted: bool) -> Table:
         design = Products.read([x.reshape(shape.n, shape.k)], shape.centered, shape.drop)
         products = design.table(slice(0, shape.n), Workspace())
     kinds = np.where(design.there, np.where(design.tame, 0.0, WILD), ABSENT)
-    columns = columns_from(products[: 1 + shape.k], WIDEST_SHIFTED)
-    together = shape.k <= MOST and not weighted and are_wide()
-    whole = columns_from(products, len(products) + 1 if together else WIDEST)
-    return Table(whole, columns, design.anchor, kinds, HEAVY, together)
+    products[:, ~design.there] = 0.0
+    columns = columns_from(products[1 : 1 + shape.k], WIDEST_SHIFTED, 1)
+    of = columns, design.anchor, kinds, HEAVY
+    if weighted:
+        nothing = np.zeros(0, np.int64)
+        none = Whole(np.zeros(0), nothing, nothing, nothing)
+        return Table(columns_from(products, WIDEST), *of, none)
+    full = columns_from(products, len(products) + WIDTH, WIDTH)
+    starts = range(0, max(shape.n, 1), ROWS)
+    totals = np.zeros((len(starts), full.total))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for total, start in zip(totals, starts, strict=True):
+            products[:, start : start + ROWS].sum(axis=1, out=total[: len(products)])
+    totals[~np.isfinite(totals)] = np.nan
+    there, wild = (_bits_of(rows, len(starts)) for rows in (design.there, kinds == WILD))
+    places = SIDE * (ALONE + np.arange(full.total))
+    return Table(full, *of, Whole(totals, there, wild, places))
+
+
+def _bits_of(rows: NDArray[np.bool_], pieces: int) -> NDArray[np.int64]:
+    """Words of pieces of rows, a bit for each."""
+    full = np.zeros(pieces * ROWS, bool)
+    full[: len(rows)] = rows
+    return np.packbits(full, bitorder="little").view("<i8").astype(np.int64)

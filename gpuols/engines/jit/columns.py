@@ -24,7 +24,8 @@ from gpuols.engines.workspace import zeros
 Array = NDArray[np.float64]
 
 WIDEST = 14  # columns whose sums fit the registers
-WIDEST_SHIFTED = 12  # the same beside what responses are shifted by
+WIDEST_SHIFTED = 11  # the same beside what responses are shifted by
+ALONE = 2  # sums of the responses alone
 
 
 class Columns(NamedTuple):
@@ -35,8 +36,7 @@ class Columns(NamedTuple):
     memory : (numbers,)
         Those that are taken together, row by row; one set of them after the other; or its address.
     widths : (sets,)
-        How many are taken together: an even number, the last of them zeros if need be; or the
-        address.
+        How many are taken together, the last of them zeros if need be; or the address.
     sets : int
         How many sets.
     total : int
@@ -52,16 +52,16 @@ class Columns(NamedTuple):
     rows: int
 
 
-def columns_from(table: Array, widest: int = WIDEST) -> Columns:
-    """Columns, given as the rows of a table (c, n), so many together at most."""
+def columns_from(table: Array, widest: int = WIDEST, unit: int = 2) -> Columns:
+    """Columns, given as the rows of a table (c, n), so many together at most, whole units."""
     count, n = table.shape
-    pairs, sets = (count + 1) // 2, -(-count // widest)
-    ends = 2 * np.array([pairs * i // sets for i in range(sets + 1)], np.int64)
-    memory = zeros(2 * pairs * n)
+    units, sets = -(-count // unit), max(1, -(-count // widest))
+    ends = unit * np.array([units * i // sets for i in range(sets + 1)], np.int64)
+    memory = zeros(unit * units * n)
     for first, end in pairwise(ends):
         own = memory[first * n : end * n].reshape(n, end - first)
         own[:, : count - first] = table[first:end].T
-    return Columns(memory, np.diff(ends), sets, 2 * pairs, n)
+    return Columns(memory, np.diff(ends), sets, unit * units, n)
 
 
 @compiled
@@ -85,11 +85,10 @@ class Sums:
         before = self.builder.load(self.places[number])
         self.builder.store(fused(self.builder, a, b, before), self.places[number])
 
-    def add_where(self, number: int, where: Any, a: Any) -> None:
-        """Add a vector to one of them, in some lanes."""
+    def plus(self, number: int, a: Any) -> None:
+        """Add a vector to one of them."""
         before = self.builder.load(self.places[number])
-        after = self.builder.select(where, self.builder.fadd(before, a), before)
-        self.builder.store(after, self.places[number])
+        self.builder.store(self.builder.fadd(before, a), self.places[number])
 
     def add_columns(self, row: Any, width: int, pair: Sequence[Any], first: int = 0) -> None:
         """Add products of neighbouring numbers with the vectors of a row, from sum `first` on."""
@@ -150,27 +149,26 @@ def add_shifted(
     near: Any,
     rows: Any,
     out: Any,
-    squares: Any,
+    alone: Any,
     to: Any,
     ahead: Any,
     step: Any,
 ) -> Any:
-    """Sums over rows of w u², to vectors `squares` ..., and of w u times columns, to `to` ....
+    """Sums over rows of w u² and of w u, to vectors `alone` ..., of w u times columns, to `to` ....
 
-    Of a panel of weights and one of responses, u is a response less its anchor, zero where w is.
-    Meanwhile the two lines of the cache from `ahead` on are brought near, and those of each row
-    more, `step` elements apart.
+    Of a panel of weights and one of responses, u is a response less its anchor, zero where w is;
+    without weights, None, they are one, and u is zero where a response is NaN. Meanwhile the two
+    lines of the cache from `ahead` on are brought near, and those of each row more, `step` elements
+    apart.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         columns, width, weights, responses, anchor, rows, out, *places, ahead, step = arguments
-        squares, products = (
-            builder.gep(out, [builder.mul(number, INT(WIDTH))]) for number in places
-        )
+        alone, products = (builder.gep(out, [builder.mul(number, INT(WIDTH))]) for number in places)
         anchors = [read(builder, builder.gep(anchor, [INT(WIDTH * h)])) for h in range(SIDE)]
-        for number in range(2, WIDEST_SHIFTED + 1, 2):
+        for number in range(WIDEST_SHIFTED + 1):
             with builder.if_then(builder.icmp_signed("==", width, INT(number))):
-                sums = Sums(builder, SIDE * (1 + number))
+                sums = Sums(builder, SIDE * (ALONE + number))
                 with cgutils.for_range(builder, rows) as loop:
                     row = builder.gep(columns, [builder.mul(loop.index, INT(number))])
                     pair = []
@@ -179,16 +177,22 @@ def add_shifted(
                         prefetch(builder, builder.gep(line, [INT(WIDTH * h)]), 2)
                         offset = builder.mul(loop.index, INT(PANEL))
                         offset = builder.add(offset, INT(WIDTH * h))
-                        w = read(builder, builder.gep(weights, [offset]))
                         value = read(builder, builder.gep(responses, [offset]))
                         shifted = builder.fsub(value, anchors[h])
-                        absent = builder.fcmp_ordered("==", w, constant(0.0))
-                        u = builder.select(absent, constant(0.0), shifted)
-                        pair.append(builder.fmul(w, u))
+                        if isinstance(sig.args[2], types.NoneType):
+                            there = builder.fcmp_ordered("ord", value, value)
+                            u = builder.select(there, shifted, constant(0.0))
+                            pair.append(u)
+                        else:
+                            w = read(builder, builder.gep(weights, [offset]))
+                            absent = builder.fcmp_ordered("==", w, constant(0.0))
+                            u = builder.select(absent, constant(0.0), shifted)
+                            pair.append(builder.fmul(w, u))
                         sums.add(h, pair[h], u)
-                    sums.add_columns(row, number, pair, SIDE)
-                sums.write(squares, 0, SIDE)
-                sums.write(products, SIDE)
+                        sums.plus(SIDE + h, pair[h])
+                    sums.add_columns(row, number, pair, SIDE * ALONE)
+                sums.write(alone, 0, SIDE * ALONE)
+                sums.write(products, SIDE * ALONE)
 
     one, two = types.int64, (types.int64,) * 2
     return types.void(columns, one, weights, responses, near, one, out, *two, ahead, one), generate
@@ -228,7 +232,7 @@ def multiply_shifted(
     responses: Memory,
     near: Memory,
     out: Memory,
-    squares: int,
+    alone: int,
     to: int,
     ahead: Memory,
     step: int,
@@ -241,6 +245,6 @@ def multiply_shifted(
     for number in range(columns.sets):
         width = columns.widths[number]
         left = address(memory, start * width)
-        add_shifted(left, width, weights, responses, near, rows, out, squares, to, ahead, step)
+        add_shifted(left, width, weights, responses, near, rows, out, alone, to, ahead, step)
         memory, to = address(memory, columns.rows * width), to + SIDE * width
         ahead, step = memory, 0

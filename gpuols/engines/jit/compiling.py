@@ -28,6 +28,8 @@ INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 compiled = njit(**INNER)
 """Compiled for compiled code alone. Python must not call it: its own way in is left out, which
 would take a fifth of the time to compile."""
+inlined = njit(**INNER, forceinline=True)
+"""The same, made part of what calls it: where much is handed over for few regressions."""
 portable = register_jitable(**INNER)
 """Compiled where compiled code calls it; from Python it is Python's own, with no wait."""
 

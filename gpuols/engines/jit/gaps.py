@@ -1,84 +1,231 @@
-"""Gaps: responses that miss rows, on a design of few columns, summed in one pass.
+"""Gaps: strips of responses that miss rows, each of its own.
 
-All sums of eight responses are kept in registers, 28 for five columns: those of the table's columns
-over the rows that are there, which are only added, and, multiplied, those with the responses.
+Of the products of the design's columns, few rows are added for a response: those that it misses,
+whose sum is taken from that of all rows; or those that it has, where it misses more than a quarter
+of a piece's rows, or half of a column's square there, so that no digit is lost.
 """
 
-from functools import cache
-from typing import Any
+import numpy as np
 
-from numba import types
-from numba.core import cgutils
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic
+from gpuols.engines.jit.bits import (
+    WIDEST,
+    WORD,
+    add_rows,
+    bit_of,
+    first_of,
+    last_of,
+    ones,
+    put_bits,
+    words_in,
+    write_words,
+)
+from gpuols.engines.jit.columns import ALONE, multiply_shifted
+from gpuols.engines.jit.compiling import compiled, inlined
+from gpuols.engines.jit.lanes import WIDTH, choose, every
+from gpuols.engines.jit.marks import ABSENT, Marks, anchor_of, forget
+from gpuols.engines.jit.memory import Memory, address, load, load_some, store, transpose
+from gpuols.engines.jit.panels import PANEL, ROWS, SIDE, vector_of
+from gpuols.engines.jit.products import fetch_rows
+from gpuols.engines.jit.strips import (
+    Rooms,
+    Strip,
+    Table,
+    bring_responses,
+    following,
+    is_held,
+    layout,
+    panels_in,
+    place_of,
+    sides_in,
+    vectors_in,
+)
 
-from gpuols.engines.jit.columns import Sums
-from gpuols.engines.jit.lanes import INT, constant, spread
-from gpuols.engines.jit.memory import pointer, read, write
-from gpuols.engines.jit.panels import PANEL
-from gpuols.engines.jit.products import prefetch
-
-MOST = 5  # columns of X
+_ROWS = 0.25  # of a piece, may be left out of its sums at most
+_SQUARES = 0.5  # of a column there, at most
 
 
-@cache
-def are_wide() -> bool:
-    """Whether code is compiled for a processor that has enough registers, of eight doubles each."""
-    *_, features = cpu_target.target_context.codegen().magic_tuple()
-    return "+avx512f" in features.split(",")
+@compiled
+def fill(strip: Strip, table: Table, start: int, rows: int, rooms: Rooms) -> None:
+    """Rows of a strip into panels, and which are there."""
+    y, n, sides = strip.y, table.columns.rows, sides_in(strip)
+    place, whole = place_of(start, n), strip.number // WIDTH
+    if y.across == 1:
+        panels = address(rooms.responses, WIDTH * place)
+        source = address(y.memory, y.start + start * y.down + strip.first)
+        for i in range(rows):
+            line = address(source, i * y.down)
+            for side in range(sides):
+                if side < whole:
+                    own = load(line, side)
+                else:
+                    own = load_some(line, WIDTH * side, strip.number - WIDTH * side)
+                store(panels, vector_of(WIDTH * side, i), own)
+                put_bits(rooms.codes, ROWS * side + i, own == own)
+    else:
+        bring_responses(strip, start, rows, rooms, n)
+        for side in range(sides):
+            u, _ = vectors_in(strip, rooms, place, side)
+            for i in range(rows):
+                own = load(u, SIDE * i)
+                put_bits(rooms.codes, ROWS * side + i, own == own)
+    blank(strip, table, start, rows, rooms)
 
 
-@intrinsic
-def add_gaps(
-    _: Any,
-    table: Any,
-    k: Any,
-    there: Any,
-    responses: Any,
-    near: Any,
-    rows: Any,
-    out: Any,
-    ahead: Any,
-    step: Any,
-) -> Any:
-    """Sums over the rows of eight responses, to every other vector of `out`.
+@compiled
+def refill(strip: Strip, table: Table, start: int, rows: int, rooms: Rooms) -> None:
+    """Rows of a strip into panels once more, unless they are there yet."""
+    if not is_held(table.columns.rows):
+        bring_responses(strip, start, rows, rooms, table.columns.rows)
+        blank(strip, table, start, rows, rooms)
 
-    Of u, a response less its anchor where the row is there, zero elsewhere, that of u² comes first;
-    then those of the columns of the table [1, z, z ⊗ z], a row of it an even number of them, over
-    rows that are there; then those of u times [1, z], an even number, too. Meanwhile a line of the
-    cache of each row is brought near, `step` elements apart from `ahead` on.
+
+@compiled
+def blank(strip: Strip, table: Table, start: int, rows: int, rooms: Rooms) -> None:
+    """NaN into panels where a row is not there for anyone."""
+    for i in range(rows):
+        if table.kinds[start + i] == ABSENT:
+            for side in range(sides_in(strip)):
+                u, _ = vectors_in(strip, rooms, place_of(start, table.columns.rows), side)
+                store(u, SIDE * i, every(np.nan))
+
+
+@compiled
+def look(strip: Strip, table: Table, rooms: Rooms) -> None:
+    """Find which rows are there, and what is to be known of them before they are summed."""
+    n, sides, apart = table.columns.rows, sides_in(strip), words_in(table.columns.rows)
+    forget(rooms.marks, sides)
+    for start in range(0, n, ROWS):
+        fill(strip, table, start, min(ROWS, n - start), rooms)
+        whole, bits = address(table.whole.there, start // WORD), address(rooms.bits, start // WORD)
+        for side in range(sides):
+            codes, own = address(rooms.codes, ROWS * side), address(bits, WIDTH * side * apart)
+            write_words(codes, whole, own, apart)
+    inspect(strip, rooms.marks, table.whole.wild, rooms.bits, apart)
+    for side in range(sides):
+        store(rooms.near, side, anchor_of(rooms.marks, side))
+
+
+@compiled
+def inspect(strip: Strip, marks: Marks, wild: Memory, bits: Memory, words: int) -> None:
+    """Count the rows of responses, and take down those in the first, the middle and the last."""
+    for lane in range(strip.number):
+        own, seen, doubt = address(bits, lane * words), 0, 0
+        for i in range(words):
+            seen, doubt = seen + ones(own[i]), doubt | own[i] & wild[i]
+        marks.seen[lane], marks.doubt[lane] = float(seen), 1.0 if doubt else 0.0
+        if not strip.centered or not seen:
+            continue
+        first, middle, last, before = 0, 0, words - 1, 0
+        while not own[first]:
+            first += 1
+        while not own[last]:
+            last -= 1
+        while before + ones(own[middle]) <= seen // 2:
+            before, middle = before + ones(own[middle]), middle + 1
+        place = WORD * middle + bit_of(own[middle], seen // 2 - before)
+        marks.first[lane] = response_of(strip, lane, WORD * first + first_of(own[first]))
+        marks.middle[lane] = response_of(strip, lane, place)
+        marks.last[lane] = response_of(strip, lane, WORD * last + last_of(own[last]))
+
+
+@compiled
+def response_of(strip: Strip, lane: int, row: int) -> float:
+    """A number of a strip."""
+    y = strip.y
+    return float(y.memory[y.start + row * y.down + (strip.first + lane) * y.across])
+
+
+@compiled
+def sum_piece(
+    strip: Strip, table: Table, k: int, start: int, rows: int, rooms: Rooms, out: Memory
+) -> None:
+    """Sums over rows `start` ... of a strip, which are in panels.
+
+    Responses that come into panels next are brought near meanwhile, if they lie side by side.
     """
+    refill(strip, table, start, rows, rooms)
+    columns, n, (to, apart) = table.columns, table.columns.rows, layout(table)
+    words = words_in(n)
+    ahead, down = following(strip, n, start)
+    for side in range(sides_in(strip)):
+        bits = address(rooms.bits, WIDTH * side * words + start // WORD)
+        into = address(out, WIDTH * (side // SIDE * apart + side % SIDE))
+        line = address(ahead, WIDTH * side)
+        sum_products(table, k, start, rows, bits, words, rooms, into, line, down)
+    for panel in range(panels_in(strip)):
+        u, _ = vectors_in(strip, rooms, place_of(start, n), SIDE * panel)
+        near, line = address(rooms.near, PANEL * panel), address(ahead, PANEL * panel)
+        into = panel * apart
+        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to, line, 0)
 
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        table, there, responses, near, out, ahead = (
-            pointer(context, builder, sig.args[i], arguments[i], INT(0)) for i in (0, 2, 3, 4, 6, 7)
-        )
-        k, rows, step = (arguments[i] for i in (1, 5, 8))
-        anchor = read(builder, near)
-        for number in range(MOST + 1):
-            with builder.if_then(builder.icmp_signed("==", k, INT(number))):
-                columns = (1 + number) * (2 + number) // 2
-                pitch = columns + columns % 2
-                sums = Sums(builder, 1 + columns + 1 + number)
-                with cgutils.for_range(builder, rows) as loop:
-                    line = builder.gep(table, [builder.mul(loop.index, INT(pitch))])
-                    at = builder.mul(loop.index, INT(PANEL))
-                    prefetch(builder, builder.gep(ahead, [builder.mul(loop.index, step)]), 2)
-                    weight = read(builder, builder.gep(there, [at]))
-                    is_there = builder.fcmp_unordered("!=", weight, constant(0.0))
-                    value = builder.fsub(read(builder, builder.gep(responses, [at])), anchor)
-                    u = builder.select(is_there, value, constant(0.0))
-                    sums.add(0, u, u)
-                    for c in range(columns):
-                        own = spread(builder, builder.load(builder.gep(line, [INT(c)])))
-                        sums.add_where(1 + c, is_there, own)
-                        if c <= number:
-                            sums.add(1 + columns + c, own, u)
-                nothing = [constant(0.0)] * (columns % 2)
-                found = [builder.load(place) for place in sums.places]
-                found[1 + columns : 1 + columns] = nothing
-                found += [constant(0.0)] * (1 - number % 2)
-                for c, own in enumerate(found):
-                    write(builder, builder.gep(out, [INT(PANEL * c)]), own)
 
-    return types.void(table, k, there, responses, near, rows, out, ahead, step), generate
+@inlined
+def sum_products(
+    table: Table,
+    k: int,
+    start: int,
+    rows: int,
+    bits: Memory,
+    apart: int,
+    rooms: Rooms,
+    out: Memory,
+    ahead: Memory,
+    down: int,
+) -> None:
+    """Sums of products of the design's columns, of eight responses, to every other vector."""
+    pitch, words = table.products.total, (rows + WORD - 1) // WORD
+    whole = address(table.whole.there, start // WORD)
+    totals = address(table.whole.totals, start // ROWS * pitch)
+    first = address(table.products.memory, start * pitch)
+    there = 0
+    for i in range(words):
+        there += ones(whole[i])
+    for lane in range(WIDTH):
+        own, missing = address(bits, lane * apart), there
+        for i in range(words):
+            missing -= ones(own[i])
+        rooms.few[lane] = 1.0 if missing <= _ROWS * there else 0.0
+    for c in range(0, pitch, WIDTH * WIDEST):
+        for lane in range(WIDTH):
+            if down and not c:
+                fetch_rows(ahead, rows * lane // WIDTH, rows * (lane + 1) // WIDTH, down)
+            own, found = address(bits, lane * apart), address(rooms.found, lane * pitch)
+            sum_rows(first, pitch, c, own, whole, rooms.few[lane] > 0.0, words, found)
+    for lane in range(WIDTH):
+        own, found = address(bits, lane * apart), address(rooms.found, lane * pitch)
+        if rooms.few[lane] > 0.0 and not are_small(found, totals, k):
+            rooms.few[lane] = 0.0
+            for c in range(0, pitch, WIDTH * WIDEST):
+                sum_rows(first, pitch, c, own, whole, False, words, found)
+    for c in range(0, pitch, WIDTH):
+        transpose(rooms.found, c, pitch, out, table.whole.places, c)
+    few = load(rooms.few, 0) > 0.0
+    for c in range(1 + k + k * (k + 1) // 2):
+        own, at = load(out, SIDE * (ALONE + c)), SIDE * (ALONE + c)
+        store(out, at, choose(few, totals[c] - own, own))
+
+
+@inlined
+def sum_rows(
+    first: Memory,
+    pitch: int,
+    column: int,
+    own: Memory,
+    whole: Memory,
+    missing: bool,
+    words: int,
+    found: Memory,
+) -> None:
+    """Sums over the rows that a response has, or misses, of some columns of a table."""
+    width, turned = min(WIDEST, (pitch - column) // WIDTH), -1 if missing else 0
+    table, out = address(first, column), address(found, column)
+    add_rows(table, pitch, width, own, whole, turned, words, out)
+
+
+@inlined
+def are_small(found: Memory, totals: Memory, k: int) -> bool:
+    """Whether squares of all columns over some rows are but a part of those over all."""
+    place, fine = 1 + k, True
+    for j in range(k):
+        fine, place = fine and found[place] <= _SQUARES * totals[place], place + j + 2
+    return fine

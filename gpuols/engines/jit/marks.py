@@ -107,7 +107,6 @@ def weigh(y: Lanes, w: Lanes, kind: float, drop: bool) -> Lanes:
 def mark(
     y: Memory,
     w: Memory,
-    weighted: bool,
     drop: bool,
     kinds: Memory,
     start: int,
@@ -118,8 +117,8 @@ def mark(
 ) -> None:
     """Look at rows of a panel: weights become zero where a row is not there.
 
-    Those that miss a value are not if `drop`; the weights are one at first unless `weighted`.
-    What was seen before is put down at the beginning of every run.
+    Those that miss a value are not if `drop`. What was seen before is put down at the beginning of
+    every run.
     """
     one, zero = every(1.0), every(0.0)
     seen, others = load(marks.seen, side), load(marks.seen, side + 1)
@@ -127,10 +126,9 @@ def mark(
         store(counts, run // RUN * SIDES + side, seen)
         store(counts, run // RUN * SIDES + side + 1, others)
         for i in range(run, min(run + RUN, start + rows)):
-            at, u, v = SIDE * (i - start), one, one
-            if weighted:
-                u, v = load(w, at), load(w, at + 1)
-            if drop or not weighted or kinds[i] != 0.0:
+            at = SIDE * (i - start)
+            u, v = load(w, at), load(w, at + 1)
+            if drop or kinds[i] != 0.0:
                 u = weigh(load(y, at), u, kinds[i], drop)
                 v = weigh(load(y, at + 1), v, kinds[i], drop)
                 store(w, at, u)

@@ -16,18 +16,41 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuols.engines.jit.compiling import compiled, kept
+from gpuols.engines.jit import gaps, weighing
+from gpuols.engines.jit.compiling import compiled, inlined, kept
 from gpuols.engines.jit.delivery import deliver
 from gpuols.engines.jit.lanes import WIDTH, choose, every, tally
 from gpuols.engines.jit.memory import Memory, address, load, settle_streams, store
-from gpuols.engines.jit.panels import PANEL, SIDE, STRIP, Sheet, sheet_at
+from gpuols.engines.jit.panels import PANEL, ROWS, SIDE, STRIP, Sheet, collapse, settle, sheet_at
 from gpuols.engines.jit.solve import Target, solve
-from gpuols.engines.jit.strips import Rooms, Strip, Table, rooms_in, sum_strip, table_at
+from gpuols.engines.jit.strips import Parts, Rooms, Strip, Table, layout, rooms_in, table_at
 
 Array = NDArray[np.float64]
 
 
 @compiled
+def sum_strip(strip: Strip, table: Table, k: int, rooms: Rooms) -> None:
+    """Sums about the anchors of a strip, to the bottom of a stack.
+
+    They lie as `layout` says.
+    """
+    n, depth, (_, vectors) = table.columns.rows, 0, layout(table)
+    size = STRIP * vectors * WIDTH
+    if strip.weighted:
+        weighing.look(strip, table, rooms)
+    else:
+        gaps.look(strip, table, rooms)
+    for start in range(0, max(n, 1), ROWS):
+        rows, out = min(ROWS, n - start), address(rooms.stack, depth * size)
+        if strip.weighted:
+            weighing.sum_piece(strip, table, start, rows, rooms, out)
+        else:
+            gaps.sum_piece(strip, table, k, start, rows, rooms, out)
+        depth = settle(rooms.stack, size, depth + 1, start // ROWS + 1)
+    collapse(rooms.stack, size, depth)
+
+
+@inlined
 def arrange(rooms: Rooms, k: int, at: int, cross: int, weighted: bool, side: int) -> None:
     """Sums of eight responses, every other vector of a stack, to where `solve` reads them.
 
@@ -36,25 +59,25 @@ def arrange(rooms: Rooms, k: int, at: int, cross: int, weighted: bool, side: int
     v, stack, q, pairs = rooms.sums, rooms.stack, k + 1, k * (k + 1) // 2
     first, power, size = 3 + 3 * q, rooms.marks.power, rooms.marks.size
     store(v, 0, load(rooms.marks.seen, side))
-    store(v, 1, load(stack, at + SIDE))
+    store(v, 1, load(stack, at + 2 * SIDE))
     if weighted:
         for lane in range(WIDTH * side, WIDTH * (side + 1)):
             log = power[lane] * math.log(2.0) + math.log(size[lane])
             v[2 * WIDTH + lane - WIDTH * side] = log
     for j in range(k):
-        store(v, 3 + q + j, load(stack, at + SIDE * (2 + j)))
-        store(v, first + pairs + j, load(stack, cross + SIDE * (1 + j)))
-        own = load(stack, at + SIDE * (2 + k + j * (j + 1) // 2 + j))
+        store(v, 3 + q + j, load(stack, at + SIDE * (3 + j)))
+        store(v, first + pairs + j, load(stack, cross + SIDE * j))
+        own = load(stack, at + SIDE * (3 + k + j * (j + 1) // 2 + j))
         store(v, 3 + 2 * q + j, own)
     for e in range(pairs):
-        store(v, first + e, load(stack, at + SIDE * (2 + k + e)))
+        store(v, first + e, load(stack, at + SIDE * (3 + k + e)))
     store(v, 3 + k, load(rooms.near, side))
-    store(v, 3 + q + k, load(stack, cross))
+    store(v, 3 + q + k, load(stack, at + SIDE))
     store(v, 3 + 2 * q + k, load(stack, at))
     store(v, first + pairs + k, load(stack, at))
 
 
-@compiled
+@inlined
 def answer_some(
     k: int,
     centered: bool,
@@ -84,7 +107,7 @@ def fit_masked(
     table: Table,
     options: tuple[bool, bool, bool, float],
     ridge: Array,
-    room: tuple[Array, NDArray[np.int64], NDArray[np.int8]],
+    room: Parts,
     outputs: tuple[Array, Array, NDArray[np.int8]],
     doubtful: NDArray[np.int8],
     first: int,
@@ -97,10 +120,9 @@ def fit_masked(
     """
     weighted, drop, centered, tol = options
     k, rejected, base = len(table.anchor), 0, 0
-    rooms = rooms_in(address(room[0], 0), room[1], address(room[2], 0), k)
+    rooms = rooms_in(room, k)
     own, design = (sheet_at(y), sheet_at(w)), table_at(table)
-    cross = SIDE * (1 + design.products.total)
-    apart = cross + SIDE * design.columns.total
+    cross, apart = layout(design)
     moments, answers = address(outputs[0], 0), address(outputs[1], 0)
     status = address(outputs[2], 0)
     entries, pitch = (len(outputs[0]), len(outputs[1]), 1), outputs[0].shape[1]

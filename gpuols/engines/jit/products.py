@@ -233,6 +233,18 @@ def fetch(_: Any, array: Any, at: Any) -> Any:
     return types.void(array, at), generate
 
 
+@intrinsic
+def fetch_rows(_: Any, memory: Any, first: Any, end: Any, step: Any) -> Any:
+    """Have a line of the cache of each row, `step` elements apart, brought to the second cache."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        memory, first, end, step = arguments
+        with cgutils.for_range(builder, end, first) as loop:
+            prefetch(builder, builder.gep(memory, [builder.mul(loop.index, step)]), 2)
+
+    return types.void(memory, *(types.int64,) * 3), generate
+
+
 def prefetch(builder: Any, address: Any, level: int) -> None:
     """Have what is at an address brought near: 3 to the first cache, 2 to the second."""
     address = builder.bitcast(address, ir.IntType(8).as_pointer())
