@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 COVERED = 5  # cases
+_COVERS = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,8 +54,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
     plugin = item.config.pluginmanager.getplugin("_cov")
     if plugin is not None and plugin.cov_controller is not None:
         control, wanted = plugin.cov_controller, item.get_closest_marker("uncovered") is None
-        if control.started != wanted:
+        # Workers of pytest-xdist cover from the start, too, though `started` is false there.
+        if item.config.stash.get(_COVERS, True) != wanted:
             (control.resume if wanted else control.pause)()
+            item.config.stash[_COVERS] = wanted
     return (yield)
 
 
