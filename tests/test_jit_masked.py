@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +98,42 @@ def test_one_response_and_one_set_of_weights_for_all():
     assert_same_bits(gpuols.fit(X[None], y, weights=weights[0], **settings), repeated)
 
 
+def test_nothing_is_left_out_where_nothing_may_be_missing():
+    X, y, _ = draw(300, 2, 30)
+    y = np.nan_to_num(y, nan=0.5)
+    y[1, 3], y[2], y[3, 40] = np.nan, np.nan, np.inf
+    ridge = np.arange(30) * 0.5
+    for solver in ("auto", "cholesky"):
+        found, expected = fit_both(X, y, ridge=ridge, solver=solver)
+        assert (found.status[1:4] == Status.NONFINITE).all()
+        assert (found.status[4:] == Status.OK).all()
+        assert disagreements(found, expected) == []
+    X[3, 0] = np.nan
+    found, expected = fit_both(X, y, ridge=ridge)
+    assert (found.status == Status.NONFINITE).all()
+    assert disagreements(found, expected) == []
+
+
+def test_only_those_that_have_a_row_of_infinities_are_hurt_by_it():
+    X, y, _ = draw(300, 3, 40)
+    X[7, 1], X[270, 0] = np.inf, -np.inf
+    y = np.nan_to_num(y, nan=0.5)
+    y[::2, [7, 270]] = np.nan
+    found, expected = fit_both(X, y, **DROP)
+    assert (found.status[::2] == Status.OK).all()
+    assert (found.status[1::2] == Status.NONFINITE).all()
+    assert disagreements(found, expected) == []
+
+
+def test_weights_are_no_second_thing_to_compile():
+    masked_jit = pytest.importorskip("gpuols.engines.masked_jit")
+    X, y, weights = draw(60, 2, 9)
+    gpuols.fit(X[None], y, device="cpu:numba", **DROP)
+    before = len(masked_jit.fit_some.signatures)
+    gpuols.fit(X[None], y, weights=weights, device="cpu:numba", **DROP)
+    assert len(masked_jit.fit_some.signatures) == before
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.3, 0.6, 0.97])
 @pytest.mark.parametrize(("n", "k"), [(200, 5), (700, 13), (1100, 2)])
 def test_any_share_of_missing_rows(n, k, share):
@@ -144,14 +181,15 @@ def test_bits_do_not_depend_on_the_processor(tmp_path):
     code = f"""
 import numpy, gpuols
 given = numpy.load("given.npz")
-numpy.save("found", gpuols.fit(given["X"], given["y"], **{settings!r}).params)
+found = gpuols.fit(given["X"], given["y"], **{settings!r})
+numpy.savez("found", **{{name: getattr(found, name) for name in {NUMBERS!r}}})
 """
     plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     path = os.pathsep.join([str(Path(gpuols.__file__).parents[1]), *sys.path])
     chosen = {**os.environ, **plain, "PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", code], env=chosen, cwd=tmp_path, check=True)
-    expected = gpuols.fit(X[None], y, **settings).params
-    np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), expected)
+    found = SimpleNamespace(**np.load(tmp_path / "found.npz"))
+    assert_same_bits(found, gpuols.fit(X[None], y, **settings))
 
 
 @pytest.mark.parametrize("n", [100, 600])
@@ -163,6 +201,8 @@ def test_gaps_of_one_response_do_not_reach_the_bits_of_another(n, share):
     settings = {"device": "cpu:numba", "solver": "cholesky", **DROP}
     whole = gpuols.fit(X[None], y, **settings)
     assert_same_bits(gpuols.fit(X[None], np.asfortranarray(y), **settings), whole)
+    repeated = gpuols.fit(X[None], np.broadcast_to(y[3], (40, n)), **settings)
+    assert_same_bits(repeated, whole[[3] * 40])
     for some in (slice(5, 7), slice(9, 90), slice(149, None, -1)):
         assert_same_bits(gpuols.fit(X[None], y[some], batch_size=7, **settings), whole[some])
         columns = np.asfortranarray(y)[some]

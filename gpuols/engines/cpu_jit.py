@@ -96,7 +96,7 @@ def fit_batch(
     # Of whatever is one kind of array less is to be compiled.
     ridge, tol = np.array(ridge), float(tol)
     shape = Shape(n, k, m, "double", centered, weights is not None or drop, drop)
-    if masked and suits(shape):
+    if masked and suits(shape, weights is not None):
         settings: Any = {"tol": tol, "batch_size": batch_size, "report": report}
         return fit_masked(x, y, weights, lead, ridge, shape, fit_batch, **settings)
     if drop and weights is None:

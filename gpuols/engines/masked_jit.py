@@ -30,9 +30,10 @@ from gpuols.selection import ranges
 _TABLE = 2**22  # numbers of a table of products
 
 
-def suits(shape: Shape) -> bool:
+def suits(shape: Shape, weighted: bool) -> bool:
     """Whether a table of the products of the columns is worth its memory."""
-    return shape.n * (1 + shape.k) * (2 + shape.k) // 2 <= _TABLE
+    products, unit = (1 + shape.k) * (2 + shape.k) // 2, 2 if weighted else WIDTH
+    return shape.n * -(-products // unit) * unit <= _TABLE
 
 
 def fit_masked(
@@ -117,7 +118,7 @@ def _table(x: NDArray[Any], shape: Shape, weighted: bool) -> Table:
     of = columns, design.anchor, kinds, HEAVY
     if weighted:
         nothing = np.zeros(0, np.int64)
-        none = Whole(np.zeros(0), nothing, nothing, nothing)
+        none = Whole(np.zeros((0, 0)), nothing, nothing, nothing)
         return Table(columns_from(products, WIDEST), *of, none)
     full = columns_from(products, len(products) + WIDTH, WIDTH)
     starts = range(0, max(shape.n, 1), ROWS)

@@ -19,8 +19,8 @@ from gpuols.engines.jit.memory import read
 from gpuols.engines.jit.panels import ROWS
 
 WORD = 64
-WORDS = ROWS // WORD  # of a piece
-WIDEST = 8  # vectors of a row that are summed in registers
+PIECE = ROWS // WORD  # words of a piece
+TOGETHER = 8  # vectors of a row that are summed in registers
 
 _CODE = ir.IntType(8)
 _CODES = ir.VectorType(_CODE, WORD)
@@ -29,7 +29,7 @@ _CODES = ir.VectorType(_CODE, WORD)
 @portable
 def words_in(n: int) -> int:
     """Words of a response, those of whole pieces."""
-    return (n + ROWS - 1) // ROWS * WORDS
+    return (n + ROWS - 1) // ROWS * PIECE
 
 
 @intrinsic
@@ -53,7 +53,7 @@ def write_words(_: Any, codes: Any, whole: Any, out: Any, apart: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         codes, whole, out, apart = arguments
-        for number in range(WORDS):
+        for number in range(PIECE):
             place = builder.bitcast(builder.gep(codes, [INT(WORD * number)]), _CODES.as_pointer())
             block = builder.load(place, align=1)
             there = builder.load(builder.gep(whole, [INT(number)]))
@@ -143,7 +143,7 @@ def add_rows(
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         table, pitch, width, words, whole, turned, number, out = arguments
         slot = cgutils.alloca_once(builder, INT)
-        for vectors in range(1, WIDEST + 1):
+        for vectors in range(1, TOGETHER + 1):
             with builder.if_then(builder.icmp_signed("==", width, INT(vectors))):
                 sums = Sums(builder, vectors)
                 with cgutils.for_range(builder, number) as loop:

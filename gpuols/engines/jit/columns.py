@@ -157,9 +157,9 @@ def add_shifted(
     """Sums over rows of w u² and of w u, to vectors `alone` ..., of w u times columns, to `to` ....
 
     Of a panel of weights and one of responses, u is a response less its anchor, zero where w is;
-    without weights, None, they are one, and u is zero where a response is NaN. Meanwhile the two
-    lines of the cache from `ahead` on are brought near, and those of each row more, `step` elements
-    apart.
+    without weights, None, they are one, and u is zero where a response is NaN. With weights the
+    two lines of the cache from `ahead` on are brought near meanwhile, and those of each row more,
+    `step` elements apart.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
@@ -174,7 +174,6 @@ def add_shifted(
                     pair = []
                     line = builder.gep(ahead, [builder.mul(loop.index, step)])
                     for h in range(SIDE):
-                        prefetch(builder, builder.gep(line, [INT(WIDTH * h)]), 2)
                         offset = builder.mul(loop.index, INT(PANEL))
                         offset = builder.add(offset, INT(WIDTH * h))
                         value = read(builder, builder.gep(responses, [offset]))
@@ -184,6 +183,7 @@ def add_shifted(
                             u = builder.select(there, shifted, constant(0.0))
                             pair.append(u)
                         else:
+                            prefetch(builder, builder.gep(line, [INT(WIDTH * h)]), 2)
                             w = read(builder, builder.gep(weights, [offset]))
                             absent = builder.fcmp_ordered("==", w, constant(0.0))
                             u = builder.select(absent, constant(0.0), shifted)

@@ -2,13 +2,16 @@
 
 Of the products of the design's columns, few rows are added for a response: those that it misses,
 whose sum is taken from that of all rows; or those that it has, where it misses more than a quarter
-of a piece's rows, or half of a column's square there, so that no digit is lost.
+of a piece's rows, or half of a column's squares there. The sum of all rows is formed in pairs, so
+that its rounding, and that of what is taken, is within what is counted for a chain.
+
+Where nothing may be missing a response that has a NaN is doubtful.
 """
 
 import numpy as np
 
 from gpuols.engines.jit.bits import (
-    WIDEST,
+    TOGETHER,
     WORD,
     add_rows,
     bit_of,
@@ -100,19 +103,21 @@ def look(strip: Strip, table: Table, rooms: Rooms) -> None:
         for side in range(sides):
             codes, own = address(rooms.codes, ROWS * side), address(bits, WIDTH * side * apart)
             write_words(codes, whole, own, apart)
-    inspect(strip, rooms.marks, table.whole.wild, rooms.bits, apart)
+    inspect(strip, rooms.marks, table.whole.wild, rooms.bits, n)
     for side in range(sides):
         store(rooms.near, side, anchor_of(rooms.marks, side))
 
 
 @compiled
-def inspect(strip: Strip, marks: Marks, wild: Memory, bits: Memory, words: int) -> None:
+def inspect(strip: Strip, marks: Marks, wild: Memory, bits: Memory, n: int) -> None:
     """Count the rows of responses, and take down those in the first, the middle and the last."""
+    words = words_in(n)
     for lane in range(strip.number):
         own, seen, doubt = address(bits, lane * words), 0, 0
         for i in range(words):
             seen, doubt = seen + ones(own[i]), doubt | own[i] & wild[i]
-        marks.seen[lane], marks.doubt[lane] = float(seen), 1.0 if doubt else 0.0
+        doubtful = doubt != 0 or (seen < n and not strip.drop)
+        marks.seen[lane], marks.doubt[lane] = float(seen), 1.0 if doubtful else 0.0
         if not strip.centered or not seen:
             continue
         first, middle, last, before = 0, 0, words - 1, 0
@@ -139,7 +144,7 @@ def response_of(strip: Strip, lane: int, row: int) -> float:
 def sum_piece(
     strip: Strip, table: Table, k: int, start: int, rows: int, rooms: Rooms, out: Memory
 ) -> None:
-    """Sums over rows `start` ... of a strip, which are in panels.
+    """Sums over rows `start` ... of a strip.
 
     Responses that come into panels next are brought near meanwhile, if they lie side by side.
     """
@@ -154,9 +159,8 @@ def sum_piece(
         sum_products(table, k, start, rows, bits, words, rooms, into, line, down)
     for panel in range(panels_in(strip)):
         u, _ = vectors_in(strip, rooms, place_of(start, n), SIDE * panel)
-        near, line = address(rooms.near, PANEL * panel), address(ahead, PANEL * panel)
-        into = panel * apart
-        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to, line, 0)
+        near, into = address(rooms.near, PANEL * panel), panel * apart
+        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to, u, 0)
 
 
 @inlined
@@ -185,7 +189,7 @@ def sum_products(
         for i in range(words):
             missing -= ones(own[i])
         rooms.few[lane] = 1.0 if missing <= _ROWS * there else 0.0
-    for c in range(0, pitch, WIDTH * WIDEST):
+    for c in range(0, pitch, WIDTH * TOGETHER):
         for lane in range(WIDTH):
             if down and not c:
                 fetch_rows(ahead, rows * lane // WIDTH, rows * (lane + 1) // WIDTH, down)
@@ -195,7 +199,7 @@ def sum_products(
         own, found = address(bits, lane * apart), address(rooms.found, lane * pitch)
         if rooms.few[lane] > 0.0 and not are_small(found, totals, k):
             rooms.few[lane] = 0.0
-            for c in range(0, pitch, WIDTH * WIDEST):
+            for c in range(0, pitch, WIDTH * TOGETHER):
                 sum_rows(first, pitch, c, own, whole, False, words, found)
     for c in range(0, pitch, WIDTH):
         transpose(rooms.found, c, pitch, out, table.whole.places, c)
@@ -217,7 +221,7 @@ def sum_rows(
     found: Memory,
 ) -> None:
     """Sums over the rows that a response has, or misses, of some columns of a table."""
-    width, turned = min(WIDEST, (pitch - column) // WIDTH), -1 if missing else 0
+    width, turned = min(TOGETHER, (pitch - column) // WIDTH), -1 if missing else 0
     table, out = address(first, column), address(found, column)
     add_rows(table, pitch, width, own, whole, turned, words, out)
 

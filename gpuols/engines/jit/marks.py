@@ -1,8 +1,8 @@
 """Marks: which rows of responses count, and what is to be known of those before they are summed.
 
-An anchor is the median of a response's first, middle and last row that counts. How many rows have
-counted is put down at the beginning of every run of `RUN` rows, so that the middle one is found by
-a second look at one run.
+An anchor is the median of a response's first, middle and last row that counts. Where there are
+weights, how many rows have counted is put down at the beginning of every run of `RUN` rows, so that
+the middle one is found by a second look at one run.
 
 The logarithm of the product of a response's weights is that of a number in [1, 2) and a power of
 two. Eight weights are multiplied as they are where that can't leave the range of numbers.

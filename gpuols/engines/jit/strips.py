@@ -45,7 +45,7 @@ class Whole(NamedTuple):
     ----------
     totals : (pieces, c)
         Sums of the products over the rows of a piece that are there for someone.
-    there, wild : (pieces, words)
+    there, wild : (words,)
         Bits of these rows, and of those that are wild.
     places : (c,)
         Vectors of a side where sums go, from the second on.
