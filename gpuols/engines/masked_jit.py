@@ -14,7 +14,7 @@ from gpuols.engines.jit.lanes import WIDTH
 from gpuols.engines.jit.marks import ABSENT, WILD
 from gpuols.engines.jit.masked import fit_masked as fit_some
 from gpuols.engines.jit.panels import PANEL, ROWS, SIDE, STRIP
-from gpuols.engines.jit.strips import Table, Whole, room_for, sizes_for
+from gpuols.engines.jit.strips import Table, Whole, room_for
 from gpuols.engines.launches import Shape
 from gpuols.engines.masked import HEAVY
 from gpuols.engines.outputs import moments_from, solution_from
@@ -67,11 +67,10 @@ def fit_masked(
     spare, calls = -responses.ahead % 8, [0]
     outputs, doubtful = outputs_for(shape, spare + count), np.zeros(spare + count, np.int8)
     penalties = np.concatenate([np.zeros(spare), ridge])
-    sizes = sizes_for(shape, table, weights is not None)
     options = weights is not None, shape.drop, shape.centered, float(tol)
 
     def work(span: slice, space: Workspace) -> int:
-        room = room_for(sizes, space)
+        room = room_for(shape, table, weights is not None, space)
         for part in parts(span, sheets):
             given = [sheet.at(part) if sheet else nowhere() for sheet in sheets]
             found = penalties, room, tuple(outputs), doubtful
@@ -107,11 +106,11 @@ def _spans(shape: Shape, count: int, ahead: int, batch_size: int | None) -> list
     return [slice(start, stop) for start, stop in pairwise([0, *ends]) if start < stop]
 
 
+@np.errstate(all="ignore")
 def _table(x: NDArray[Any], shape: Shape, weighted: bool) -> Table:
     """What all responses share of a design (..., n, k)."""
-    with np.errstate(all="ignore"):
-        design = Products.read([x.reshape(shape.n, shape.k)], shape.centered, shape.drop)
-        products = design.table(slice(0, shape.n), Workspace())
+    design = Products.read([x.reshape(shape.n, shape.k)], shape.centered, shape.drop)
+    products = design.table(slice(0, shape.n), Workspace())
     kinds = np.where(design.there, np.where(design.tame, 0.0, WILD), ABSENT)
     products[:, ~design.there] = 0.0
     columns = columns_from(products[1 : 1 + shape.k], WIDEST_SHIFTED, 1)
@@ -123,9 +122,8 @@ def _table(x: NDArray[Any], shape: Shape, weighted: bool) -> Table:
     full = columns_from(products, len(products) + WIDTH, WIDTH)
     starts = range(0, max(shape.n, 1), ROWS)
     totals = np.zeros((len(starts), full.total))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for total, start in zip(totals, starts, strict=True):
-            products[:, start : start + ROWS].sum(axis=1, out=total[: len(products)])
+    for total, start in zip(totals, starts, strict=True):
+        products[:, start : start + ROWS].sum(axis=1, out=total[: len(products)])
     totals[~np.isfinite(totals)] = np.nan
     there, wild = (_bits_of(rows, len(starts)) for rows in (design.there, kinds == WILD))
     places = SIDE * (ALONE + np.arange(full.total))

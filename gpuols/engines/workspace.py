@@ -1,8 +1,9 @@
 """Buffers that one thread fills again and again, and sums that grow as trees."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from ctypes import addressof, c_char
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ class Workspace:
             buffer = self._buffers[name] = aligned((size,))
         return buffer[:size].reshape(shape)
 
+    def parts(self, sizes: tuple[int, ...]) -> tuple[Array, NDArray[np.int64]]:
+        """Scratch memory for parts of so many numbers, on lines of the cache, and their starts."""
+        size, starts = _laid_out(sizes)
+        return self.array("parts", (size,)), starts
+
 
 def aligned(shape: tuple[int, ...]) -> Array:
     """Float64 array, C order, on a cache-line boundary, with whatever the memory held before."""
@@ -47,7 +53,8 @@ def zeros(*shape: int) -> Array:
     return array
 
 
-def laid_out(sizes: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
+@lru_cache
+def _laid_out(sizes: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
     """Numbers that parts of these sizes take up, on lines of the cache, and where they begin."""
     ends = np.cumsum([-(-size // LINE) * LINE for size in sizes], dtype=np.int64)
     return int(ends[-1]), np.concatenate([[0], ends[:-1]])

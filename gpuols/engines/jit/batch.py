@@ -1,6 +1,6 @@
 """Batch: rows of many regressions to moments and answers, eight side by side."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from gpuols.engines.jit.rows import (
 )
 from gpuols.engines.jit.solve import Target, solve
 from gpuols.engines.launches import Shape
-from gpuols.engines.workspace import Workspace, aligned, laid_out
+from gpuols.engines.workspace import Workspace, aligned
 
 Array = NDArray[np.float64]
 
@@ -80,16 +80,15 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
 
 def room_for(shape: Shape, space: Workspace) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
     """Memory for a thread to work in, where its parts begin, and room for statuses."""
-    size, starts = _layout(shape)
-    return space.array("room", (size,)), starts, np.empty(8 * shape.m, np.int8)
+    return *space.parts(_sizes(shape)), np.empty(8 * shape.m, np.int8)
 
 
-@cache
-def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
-    """Numbers of a thread's memory, and where its parts begin, as `rooms_in` names them."""
+@lru_cache
+def _sizes(shape: Shape) -> tuple[int, ...]:
+    """Numbers of the parts of a thread's memory, as `rooms_in` names them."""
     n, k, m = shape.n, shape.k, shape.m
     table = table_size(k, m)
-    sizes = [
+    return (
         8 * found_size(k, m),
         8 * (shape.sums + 1),
         room_size(k),
@@ -99,8 +98,7 @@ def _layout(shape: Shape) -> tuple[int, NDArray[np.int64]]:
         8,
         8 * shape.moments,
         8 * shape.answers,
-    ]
-    return laid_out(sizes)
+    )
 
 
 def columns_of(k: int, m: int) -> tuple[int, ...] | None:

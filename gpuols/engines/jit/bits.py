@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from gpuols.engines.jit.columns import Sums
 from gpuols.engines.jit.compiling import compiled, portable
-from gpuols.engines.jit.lanes import BIT, INT, MASK, WIDTH
+from gpuols.engines.jit.lanes import BIT, INT, WIDTH
 from gpuols.engines.jit.memory import read
 from gpuols.engines.jit.panels import ROWS
 
@@ -22,25 +22,13 @@ WORD = 64
 PIECE = ROWS // WORD  # words of a piece
 TOGETHER = 8  # vectors of a row that are summed in registers
 
-_CODE = ir.IntType(8)
-_CODES = ir.VectorType(_CODE, WORD)
+_CODES = ir.VectorType(ir.IntType(8), WORD)
 
 
 @portable
 def words_in(n: int) -> int:
     """Words of a response, those of whole pieces."""
     return (n + ROWS - 1) // ROWS * PIECE
-
-
-@intrinsic
-def put_bits(_: Any, codes: Any, at: Any, where: Any) -> Any:
-    """Write a mask as a byte, its first lane the lowest bit."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        codes, at, where = arguments
-        builder.store(builder.bitcast(where, _CODE), builder.gep(codes, [at]))
-
-    return types.void(codes, types.int64, MASK), generate
 
 
 @intrinsic

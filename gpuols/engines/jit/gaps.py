@@ -18,7 +18,6 @@ from gpuols.engines.jit.bits import (
     first_of,
     last_of,
     ones,
-    put_bits,
     words_in,
     write_words,
 )
@@ -26,15 +25,14 @@ from gpuols.engines.jit.columns import ALONE, multiply_shifted
 from gpuols.engines.jit.compiling import compiled, inlined
 from gpuols.engines.jit.lanes import WIDTH, choose, every
 from gpuols.engines.jit.marks import ABSENT, Marks, anchor_of, forget
-from gpuols.engines.jit.memory import Memory, address, load, load_some, store, transpose
-from gpuols.engines.jit.panels import PANEL, ROWS, SIDE, vector_of
+from gpuols.engines.jit.memory import Memory, address, load, put_bits, store, transpose
+from gpuols.engines.jit.panels import PANEL, ROWS, SIDE, bring_neighbours
 from gpuols.engines.jit.products import fetch_rows
 from gpuols.engines.jit.strips import (
     Rooms,
     Strip,
     Table,
     bring_responses,
-    following,
     is_held,
     layout,
     panels_in,
@@ -50,23 +48,15 @@ _SQUARES = 0.5  # of a column there, at most
 @compiled
 def fill(strip: Strip, table: Table, start: int, rows: int, rooms: Rooms) -> None:
     """Rows of a strip into panels, and which are there."""
-    y, n, sides = strip.y, table.columns.rows, sides_in(strip)
-    place, whole = place_of(start, n), strip.number // WIDTH
+    y, n = strip.y, table.columns.rows
+    place = place_of(start, n)
     if y.across == 1:
         panels = address(rooms.responses, WIDTH * place)
         source = address(y.memory, y.start + start * y.down + strip.first)
-        for i in range(rows):
-            line = address(source, i * y.down)
-            for side in range(sides):
-                if side < whole:
-                    own = load(line, side)
-                else:
-                    own = load_some(line, WIDTH * side, strip.number - WIDTH * side)
-                store(panels, vector_of(WIDTH * side, i), own)
-                put_bits(rooms.codes, ROWS * side + i, own == own)
+        bring_neighbours(source, y.down, rows, strip.number, panels, rooms.codes)
     else:
         bring_responses(strip, start, rows, rooms, n)
-        for side in range(sides):
+        for side in range(sides_in(strip)):
             u, _ = vectors_in(strip, rooms, place, side)
             for i in range(rows):
                 own = load(u, SIDE * i)
@@ -160,7 +150,20 @@ def sum_piece(
     for panel in range(panels_in(strip)):
         u, _ = vectors_in(strip, rooms, place_of(start, n), SIDE * panel)
         near, into = address(rooms.near, PANEL * panel), panel * apart
-        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to, u, 0)
+        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to)
+
+
+@compiled
+def following(strip: Strip, n: int, start: int) -> tuple[Memory, int]:
+    """Where responses lie that come into panels after a piece, and the step from row to row.
+
+    The step is zero if they don't lie side by side.
+    """
+    y, row, first = strip.y, start, strip.first + strip.number
+    if not is_held(n):
+        row, first = (start + ROWS, strip.first) if start + ROWS < n else (0, first)
+    place = y.start + row * y.down + first * y.across
+    return address(y.memory, place), y.down if y.across == 1 else 0
 
 
 @inlined

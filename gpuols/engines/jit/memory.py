@@ -183,6 +183,17 @@ def put_codes(_: Any, memory: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic
+def put_bits(_: Any, memory: Any, at: Any, where: Any) -> Any:
+    """Write a mask as a byte to an element of memory, its first lane the lowest bit."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        code = builder.bitcast(arguments[2], _CODES.element)
+        builder.store(code, pointer(context, builder, sig.args[0], *arguments[:2]))
+
+    return types.void(memory, types.int64, MASK), generate
+
+
+@intrinsic
 def transpose(
     _: Any, source: Any, at: Any, pitch: Any, target: Any, places: Any, first: Any
 ) -> Any:

@@ -5,13 +5,10 @@ row i. However numbers lie, they come into panels first, `STRIP` of them togethe
 of memory are read faster. What is summed of the pieces is added as a tree.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
 from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, WIDTH, every, transposed
@@ -21,15 +18,13 @@ from gpuols.engines.jit.memory import (
     load,
     load_some,
     pointer,
+    put_bits,
     read,
     read_some,
     store,
     write,
 )
 from gpuols.engines.jit.rows import join
-from gpuols.engines.workspace import Workspace, laid_out
-
-Array = NDArray[np.float64]
 
 SIDE = 2  # vectors of a row
 PANEL = SIDE * WIDTH  # regressions
@@ -74,12 +69,6 @@ def stack_size(n: int, vectors: int) -> int:
     return (pieces.bit_length() + 1) * vectors * WIDTH
 
 
-def room_of(sizes: Sequence[int], space: Workspace) -> tuple[Array, NDArray[np.int64]]:
-    """Memory for parts of so many numbers each, on lines of the cache, and where they begin."""
-    size, starts = laid_out(sizes)
-    return space.array("room", (size,)), starts
-
-
 @intrinsic
 def turn(_: Any, memory: Any, step: Any, last: Any, left: Any, out: Any, row: Any) -> Any:
     """Transpose the first `left` numbers of each of eight lines to every other row of a panel.
@@ -114,15 +103,7 @@ def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: M
     down, across = sheet.down, sheet.across
     source = address(sheet.memory, sheet.start + start * down + first * across)
     if across == 1:
-        whole = count // PANEL * PANEL
-        for i in range(rows):
-            line, to = address(source, i * down), SIDE * i
-            for lane in range(0, whole, PANEL):
-                store(panels, to, load(address(line, lane), 0))
-                store(panels, to + 1, load(address(line, lane), 1))
-                to += VECTORS
-            for lane in range(whole, count, WIDTH):
-                store(panels, vector_of(lane, i), load_some(line, lane, count - lane))
+        bring_neighbours(source, down, rows, count, panels, None)
     elif across == 0:
         for i in range(rows):
             for lane in range(0, count, WIDTH):
@@ -136,6 +117,24 @@ def bring(sheet: Sheet, start: int, rows: int, first: int, count: int, panels: M
             if whole < rows:
                 line, to = address(lines, whole), vector_of(lane, whole)
                 turn(line, across, last, rows - whole, panels, to)
+
+
+@compiled
+def bring_neighbours(
+    source: Memory, down: int, rows: int, count: int, panels: Memory, codes: Memory
+) -> None:
+    """Rows of `count` regressions side by side into panels; lanes of no regression are zero.
+
+    Unless they are None, `codes` (regressions / 8, `ROWS`) get bits: which numbers are there.
+    """
+    whole = count // WIDTH * WIDTH
+    for i in range(rows):
+        line = address(source, i * down)
+        for lane in range(0, count, WIDTH):
+            own = load(line, lane // WIDTH) if lane < whole else load_some(line, lane, count - lane)
+            store(panels, vector_of(lane, i), own)
+            if codes is not None:
+                put_bits(codes, lane // WIDTH * ROWS + i, own == own)
 
 
 @compiled

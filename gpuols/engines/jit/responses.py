@@ -25,7 +25,6 @@ from gpuols.engines.jit.panels import (
     Sheet,
     bring,
     collapse,
-    room_of,
     settle,
     sheet_at,
     stack_size,
@@ -57,7 +56,7 @@ class Rooms(NamedTuple):
 def room_for(n: int, k: int, space: Workspace) -> tuple[Array, NDArray[np.int64]]:
     """Memory for a thread to work in, and where its parts begin, as `rooms_in` names them."""
     q, sides = k + 1, strip_of(k) * SIDE
-    sizes = [
+    sizes = (
         STRIP * VECTORS * WIDTH,
         sides * WIDTH,
         stack_size(n, sides * entries_of(k)),
@@ -65,8 +64,8 @@ def room_for(n: int, k: int, space: Workspace) -> tuple[Array, NDArray[np.int64]
         room_size(k),
         (2 * k + 4) * WIDTH,
         WIDTH,
-    ]
-    return room_of(sizes, space)
+    )
+    return space.parts(sizes)
 
 
 @compiled

@@ -29,10 +29,9 @@ from gpuols.engines.jit.panels import (
     vector_of,
 )
 from gpuols.engines.launches import Shape
-from gpuols.engines.workspace import Workspace, laid_out
+from gpuols.engines.workspace import Workspace
 
 Array = NDArray[np.float64]
-Sizes: TypeAlias = tuple[int, NDArray[np.int64], int]
 Parts: TypeAlias = tuple[Array, NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]
 
 _HELD = 4  # pieces that are kept until they are summed
@@ -124,12 +123,12 @@ def layout(table: Table) -> tuple[int, int]:
     return first, first + SIDE * table.columns.total
 
 
-def sizes_for(shape: Shape, table: Table, weighted: bool) -> Sizes:
-    """Numbers that what a thread works in takes up, where its parts begin, and its words."""
+def room_for(shape: Shape, table: Table, weighted: bool, space: Workspace) -> Parts:
+    """Memory for a thread to work in: numbers, where their parts begin, words and codes."""
     panels = min(_HELD, shape.n // ROWS + 1) * STRIP * VECTORS * WIDTH
     _, vectors = layout(table)
     words = 0 if weighted else SIDES * WIDTH * words_in(shape.n)
-    sizes = [
+    sizes = (
         panels if weighted else 0,
         panels,
         MARKS,
@@ -144,15 +143,9 @@ def sizes_for(shape: Shape, table: Table, weighted: bool) -> Sizes:
         shape.answers * WIDTH,
         WIDTH,
         0 if weighted else table.products.total * WIDTH,
-    ]
-    return *laid_out(sizes), words
-
-
-def room_for(sizes: Sizes, space: Workspace) -> Parts:
-    """Memory for a thread to work in: numbers, where their parts begin, words and codes."""
-    size, starts, words = sizes
+    )
     bits = space.array("bits", (words,)).view(np.int64)
-    return space.array("room", (size,)), starts, bits, np.empty(WIDTH + SIDES * ROWS, np.int8)
+    return *space.parts(sizes), bits, np.empty(WIDTH + SIDES * ROWS, np.int8)
 
 
 @compiled
@@ -244,16 +237,3 @@ def bring_responses(strip: Strip, start: int, rows: int, rooms: Rooms, n: int) -
     number = min(strip.number, PANEL) if strip.y.across == 0 else strip.number
     panels = address(rooms.responses, WIDTH * place_of(start, n))
     bring(strip.y, start, rows, strip.first, number, panels)
-
-
-@compiled
-def following(strip: Strip, n: int, start: int) -> tuple[Memory, int]:
-    """Where responses lie that come into panels after a piece, and the step from row to row.
-
-    The step is zero if they don't lie side by side.
-    """
-    y, row, first = strip.y, start, strip.first + strip.number
-    if not is_held(n):
-        row, first = (start + ROWS, strip.first) if start + ROWS < n else (0, first)
-    place = y.start + row * y.down + first * y.across
-    return address(y.memory, place), y.down if y.across == 1 else 0
