@@ -78,11 +78,20 @@ def test_they_stay_and_are_one_fewer_than_threads(number, monkeypatch):
 def test_they_are_as_few_where_many_call_at_once(number, monkeypatch):
     before, ready = there(), threading.Barrier(8)
 
-    class Slow(helpers.SimpleQueue):
-        def __init__(self):
-            time.sleep(0.002)
+    class Slow(helpers.Crew):
+        """One that looks for a while how many there are."""
 
-    monkeypatch.setattr(helpers, "SimpleQueue", Slow)
+        @property
+        def _number(self):
+            seen = self.seen
+            time.sleep(0.002)
+            return seen
+
+        @_number.setter
+        def _number(self, number):
+            self.seen = number
+
+    monkeypatch.setattr(threads, "_crew", crew := Slow())
 
     def call():
         ready.wait(PATIENCE)
@@ -93,8 +102,9 @@ def test_they_are_as_few_where_many_call_at_once(number, monkeypatch):
         other.start()
     for other in others:
         other.join()
-    assert are_idle(threads._crew)
+    assert are_idle(crew)
     assert there() == before + number - 1
+    dismiss(crew)
 
 
 def test_who_calls_alone_where_no_thread_can_start(number, monkeypatch):
@@ -118,15 +128,46 @@ def test_they_can_be_hired_while_they_are_hired(number, monkeypatch):
 
     def place_and_call(*given):
         place(*given)
-        if within and threading.current_thread() is threading.main_thread():
+        if within and threading.current_thread() is caller:
             within.pop()()
 
     fit()
     assert are_idle(threads._crew)
     monkeypatch.setattr(helpers, "_place", place_and_call)
-    fit()
+    caller = threading.Thread(target=fit, daemon=True)  # where it waits for itself it fails here
+    caller.start()
+    caller.join(PATIENCE)
+    assert not caller.is_alive()
     assert sorted(done) == [0, 1, 2, 3]
     assert not within
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_blas_has_its_threads_again_after_a_fit_within_a_fit(number, monkeypatch, moment):
+    before = [library.num_threads for library in threads._blas()]
+    plain, passed, held = threads._set_blas_threads, [], []
+
+    def limit(numbers):
+        for when in ("before", "after"):
+            passed.append(when)
+            if len(passed) - 1 == moment:
+                threads.run(range(4), lambda task, space: 1)
+            if when == "before":
+                plain(numbers)
+
+    def work(task, space):
+        held.append([library.num_threads for library in threads._blas()])
+        return 1
+
+    monkeypatch.setattr(threads, "_guard", threads._BlasGuard())
+    monkeypatch.setattr(threads, "_set_blas_threads", limit)
+    caller = threading.Thread(target=threads.run, args=(range(4), work), daemon=True)
+    caller.start()
+    caller.join(PATIENCE)
+    assert not caller.is_alive()
+    assert held == [[1] * len(before)] * 4
+    assert [library.num_threads for library in threads._blas()] == before
+    assert not threads._guard.users
 
 
 def test_the_last_to_end_wakes_who_calls(number, monkeypatch):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -155,7 +155,8 @@ class _BlasGuard:
     """Which calls hold BLAS to one thread, and how many it had before."""
 
     def __init__(self, original: Sequence[int | None] = ()) -> None:
-        self.lock = Lock()
+        # What a signal or a finalizer runs meanwhile, in the same thread, may fit, too.
+        self.lock = RLock()
         self.users: set[object] = set()
         self.original = original  # empty while BLAS has as many as it had
 
@@ -163,10 +164,11 @@ class _BlasGuard:
         """Hold BLAS to one thread until all who do have released it."""
         libraries = _blas()
         with self.lock:
-            if not self.users:
+            first = not self.users
+            self.users.add(user)
+            if first:
                 self.original = self.original or [library.num_threads for library in libraries]
                 _set_blas_threads([1] * len(self.original))
-            self.users.add(user)
 
     def release(self, user: object) -> None:
         """Let BLAS have its threads, if nobody else holds it; as often as one likes."""
@@ -187,7 +189,7 @@ def _begin_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # Nobody is forked in the middle of setting a limit: BLAS and threadpoolctl have locks of their
+    # Nobody is forked while another thread sets a limit: BLAS and threadpoolctl have locks of their
     # own there, which a child would find taken.
     os.register_at_fork(
         before=lambda: _guard.lock.acquire(),
