@@ -69,8 +69,8 @@ def test_worker_processes_give_the_bits_of_their_parent(method, tmp_path):
 
 
 @pytest.mark.skipif(not POSIX, reason="there is no fork")
-@pytest.mark.parametrize("scene", ["meanwhile", "at_the_door"])
-def test_a_process_may_be_forked_while_another_thread_fits(scene, tmp_path):
+@pytest.mark.parametrize("scene", ["meanwhile", "at_the_door", "on_the_way"])
+def test_a_process_may_be_forked_while_a_thread_fits(scene, tmp_path):
     play(scene, tmp_path)
 
 

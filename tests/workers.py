@@ -6,9 +6,11 @@ torch or JAX must not be forked.
 
 import faulthandler
 import multiprocessing
+import os
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from threading import Event, Lock, Thread
 
 import numpy as np
@@ -81,6 +83,14 @@ def pool(method):
         assert_same([want], fit(*data()))
 
 
+@contextmanager
+def forking():
+    """A process may be forked, though it has threads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        yield
+
+
 def in_child(work):
     """Do something in a forked child, which has to succeed."""
 
@@ -88,8 +98,7 @@ def in_child(work):
         watch()
         work()
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+    with forking():
         process = multiprocessing.get_context("fork").Process(target=child)
         process.start()
     process.join()
@@ -144,6 +153,25 @@ def at_the_door():
     assert blas_threads() == before
 
 
+def on_the_way():
+    """A child forked by what a fit tells of its progress ends that fit as its parent does."""
+    X, y = (part[:9] for part in data())
+    want, before, children = fit(X, y), blas_threads(), []
+
+    def tell(done, total):
+        with forking():
+            children.append(os.fork())
+        if not children[0]:
+            watch()
+
+    got = gpuols.fit(X, y, add_intercept=True, device="cpu:numpy", progress=tell)
+    assert_same([got], want)
+    assert blas_threads() == before
+    if not children[0]:
+        os._exit(0)
+    assert os.waitpid(children[0], 0) == (children[0], 0)
+
+
 def joblib_workers(backend):
     """joblib's workers give what the parent gave before there were any."""
     import joblib
@@ -162,6 +190,7 @@ SCENES = {
     **dict.fromkeys(multiprocessing.get_all_start_methods(), pool),
     "meanwhile": lambda scene: meanwhile(),
     "at_the_door": lambda scene: at_the_door(),
+    "on_the_way": lambda scene: on_the_way(),
     "loky": joblib_workers,
     "threading": joblib_workers,
 }
