@@ -103,8 +103,9 @@ def test_they_are_as_few_where_many_call_at_once(number, monkeypatch):
     for other in others:
         other.join()
     assert are_idle(crew)
-    assert there() == before + number - 1
+    found = there() - before
     dismiss(crew)
+    assert found == number - 1
 
 
 def test_who_calls_alone_where_no_thread_can_start(number, monkeypatch):
@@ -144,29 +145,36 @@ def test_they_can_be_hired_while_they_are_hired(number, monkeypatch):
 
 @pytest.mark.parametrize("moment", range(4))
 def test_blas_has_its_threads_again_after_a_fit_within_a_fit(number, monkeypatch, moment):
-    before = [library.num_threads for library in threads._blas()]
     plain, passed, held = threads._set_blas_threads, [], []
+
+    def blas_threads():
+        return [library.num_threads for library in threads._blas()]
+
+    def work(task, space):
+        held.append(blas_threads())
+        return 1
 
     def limit(numbers):
         for when in ("before", "after"):
             passed.append(when)
             if len(passed) - 1 == moment:
-                threads.run(range(4), lambda task, space: 1)
+                threads.run(range(4), work)
             if when == "before":
                 plain(numbers)
 
-    def work(task, space):
-        held.append([library.num_threads for library in threads._blas()])
-        return 1
-
+    own = blas_threads()
+    plain([2] * len(own))
+    before = blas_threads()
     monkeypatch.setattr(threads, "_guard", threads._BlasGuard())
     monkeypatch.setattr(threads, "_set_blas_threads", limit)
     caller = threading.Thread(target=threads.run, args=(range(4), work), daemon=True)
     caller.start()
     caller.join(PATIENCE)
     assert not caller.is_alive()
-    assert held == [[1] * len(before)] * 4
-    assert [library.num_threads for library in threads._blas()] == before
+    after = blas_threads()
+    plain(own)
+    assert after == before
+    assert held == [[1] * len(before)] * 8
     assert not threads._guard.users
 
 

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
 
@@ -119,6 +119,8 @@ def meanwhile():
         assert blas_threads() != before
         assert_same([fit(X, y)], want)
         assert blas_threads() == before
+        with ThreadPoolExecutor(1) as pool:
+            assert_same([pool.submit(fit, X, y).result()], want)
 
     thread = Thread(
         target=gpuols.fit, args=(X, y), kwargs={"progress": wait, "device": "cpu:numpy"}
@@ -163,6 +165,8 @@ def on_the_way():
             children.append(os.fork())
         if not children[0]:
             watch()
+            assert_same([fit(X, y)], want)
+        assert {library.num_threads for library in threads._blas()} == {1}
 
     got = gpuols.fit(X, y, add_intercept=True, device="cpu:numpy", progress=tell)
     assert_same([got], want)

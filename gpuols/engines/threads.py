@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
-from threading import Lock, RLock
+from threading import Lock, RLock, get_ident
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -52,13 +52,13 @@ def run(
     Exception
         The first that a task or `report` raised; tasks not yet started are dropped.
     """
-    guard, user = _guard, object()
+    user = get_ident(), object()
     try:
-        guard.hold(user)
+        _guard.hold(user)
         spread(tasks, work, report, total)
-        guard.release(user)
+        _guard.release(user)
     finally:
-        guard.release(user)  # where Ctrl-C came while it did, BLAS has its threads again
+        _guard.release(user)  # where Ctrl-C came while it did, BLAS has its threads again
 
 
 def spread(
@@ -151,32 +151,45 @@ class _Call:
                 del failure
 
 
+_User = tuple[int, object]
+"""A call, and the thread that it is in."""
+
+
 class _BlasGuard:
-    """Which calls hold BLAS to one thread, and how many it had before."""
+    """Which calls hold BLAS to one thread, and how many it had before.
 
-    def __init__(self, original: Sequence[int | None] = ()) -> None:
-        # What a signal or a finalizer runs meanwhile, in the same thread, may fit, too.
-        self.lock = RLock()
-        self.users: set[object] = set()
-        self.original = original  # empty while BLAS has as many as it had
+    What a signal or a finalizer runs while a thread holds or releases may do both in that thread.
+    """
 
-    def hold(self, user: object) -> None:
+    def __init__(self) -> None:
+        self.lock, self.limited = RLock(), False
+        self.users: set[_User] = set()
+        self.original: Sequence[int | None] = ()  # while BLAS has as many as it had
+
+    def hold(self, user: _User) -> None:
         """Hold BLAS to one thread until all who do have released it."""
         libraries = _blas()
         with self.lock:
-            first = not self.users
             self.users.add(user)
-            if first:
-                self.original = self.original or [library.num_threads for library in libraries]
-                _set_blas_threads([1] * len(self.original))
+            if not self.limited:
+                found = [library.num_threads for library in libraries]
+                self.original = self.original or found
+                _set_blas_threads([1] * len(found))
+                self.limited = True
 
-    def release(self, user: object) -> None:
+    def release(self, user: _User) -> None:
         """Let BLAS have its threads, if nobody else holds it; as often as one likes."""
         with self.lock:
             self.users.discard(user)
             if not self.users:
+                self.limited = False
                 _set_blas_threads(self.original)
                 self.original = ()
+
+    def begin_anew(self) -> None:
+        """In a child, where there is but the thread that forked it."""
+        self.lock = RLock()
+        self.users = {user for user in self.users if user[0] == get_ident()}
 
 
 _guard, _crew = _BlasGuard(), Crew()
@@ -184,8 +197,9 @@ _guard, _crew = _BlasGuard(), Crew()
 
 def _begin_anew() -> None:
     """In a child, which has no helpers, and maybe a limit that nobody there holds."""
-    global _guard, _crew
-    _guard, _crew = _BlasGuard(_guard.original), Crew()
+    global _crew
+    _guard.begin_anew()
+    _crew = Crew()
 
 
 if hasattr(os, "register_at_fork"):

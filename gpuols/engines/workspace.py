@@ -30,10 +30,10 @@ class Workspace:
             buffer = self._buffers[name] = aligned((size,))
         return buffer[:size].reshape(shape)
 
-    def parts(self, sizes: tuple[int, ...]) -> tuple[Array, NDArray[np.int64]]:
+    def room(self, sizes: tuple[int, ...]) -> tuple[Array, NDArray[np.int64]]:
         """Scratch memory for parts of so many numbers, on lines of the cache, and their starts."""
         size, starts = _laid_out(sizes)
-        return self.array("parts", (size,)), starts
+        return self.array("room", (size,)), starts
 
 
 def aligned(shape: tuple[int, ...]) -> Array:

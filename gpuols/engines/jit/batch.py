@@ -80,7 +80,7 @@ def outputs_for(shape: Shape, count: int) -> Outputs:
 
 def room_for(shape: Shape, space: Workspace) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
     """Memory for a thread to work in, where its parts begin, and room for statuses."""
-    return *space.parts(_sizes(shape)), np.empty(8 * shape.m, np.int8)
+    return *space.room(_sizes(shape)), np.empty(8 * shape.m, np.int8)
 
 
 @lru_cache

@@ -65,7 +65,7 @@ def room_for(n: int, k: int, space: Workspace) -> tuple[Array, NDArray[np.int64]
         (2 * k + 4) * WIDTH,
         WIDTH,
     )
-    return space.parts(sizes)
+    return space.room(sizes)
 
 
 @compiled

@@ -145,7 +145,7 @@ def room_for(shape: Shape, table: Table, weighted: bool, space: Workspace) -> Pa
         0 if weighted else table.products.total * WIDTH,
     )
     bits = space.array("bits", (words,)).view(np.int64)
-    return *space.parts(sizes), bits, np.empty(WIDTH + SIDES * ROWS, np.int8)
+    return *space.room(sizes), bits, np.empty(WIDTH + SIDES * ROWS, np.int8)
 
 
 @compiled
