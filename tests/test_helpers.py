@@ -170,9 +170,9 @@ def test_blas_has_its_threads_again_after_a_fit_within_a_fit(number, monkeypatch
     caller = threading.Thread(target=threads.run, args=(range(4), work), daemon=True)
     caller.start()
     caller.join(PATIENCE)
-    assert not caller.is_alive()
     after = blas_threads()
     plain(own)
+    assert not caller.is_alive()
     assert after == before
     assert held == [[1] * len(before)] * 8
     assert not threads._guard.users

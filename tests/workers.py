@@ -74,6 +74,11 @@ def blas_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
+def limits():
+    """Threads of the BLAS libraries that fits use."""
+    return {library.num_threads for library in threads._blas()}
+
+
 def pool(method):
     """Workers of a start method give what the parent gave before there were any."""
     want = fit(*data())
@@ -109,7 +114,7 @@ def meanwhile():
     """A child forked while another thread fits can fit, and leaves BLAS as it was before."""
     X, y = data()
     want, before = fit(X, y), blas_threads()
-    inside, on = Event(), Event()
+    inside, on, held = Event(), Event(), []
 
     def wait(done, total):
         inside.set()
@@ -117,7 +122,9 @@ def meanwhile():
 
     def work():
         assert blas_threads() != before
-        assert_same([fit(X, y)], want)
+        threads._set_blas_threads([2] * len(threads._blas()))
+        gpuols.fit(X, y, device="cpu:numpy", progress=lambda done, total: held.append(limits()))
+        assert set().union(*held) == {1}
         assert blas_threads() == before
         with ThreadPoolExecutor(1) as pool:
             assert_same([pool.submit(fit, X, y).result()], want)
@@ -156,17 +163,17 @@ def at_the_door():
 
 
 def on_the_way():
-    """A child forked by what a fit tells of its progress ends that fit as its parent does."""
+    """A child forked by what a fit of one task tells of its progress ends it as its parent does."""
     X, y = (part[:9] for part in data())
     want, before, children = fit(X, y), blas_threads(), []
 
     def tell(done, total):
+        assert limits() == {1}
         with forking():
             children.append(os.fork())
         if not children[0]:
             watch()
             assert_same([fit(X, y)], want)
-        assert {library.num_threads for library in threads._blas()} == {1}
 
     got = gpuols.fit(X, y, add_intercept=True, device="cpu:numpy", progress=tell)
     assert_same([got], want)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
-from threading import Lock, RLock, get_ident
+from threading import Lock, RLock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -52,7 +52,7 @@ def run(
     Exception
         The first that a task or `report` raised; tasks not yet started are dropped.
     """
-    user = get_ident(), object()
+    user = object()
     try:
         _guard.hold(user)
         spread(tasks, work, report, total)
@@ -151,10 +151,6 @@ class _Call:
                 del failure
 
 
-_User = tuple[int, object]
-"""A call, and the thread that it is in."""
-
-
 class _BlasGuard:
     """Which calls hold BLAS to one thread, and how many it had before.
 
@@ -163,10 +159,10 @@ class _BlasGuard:
 
     def __init__(self) -> None:
         self.lock, self.limited = RLock(), False
-        self.users: set[_User] = set()
-        self.original: Sequence[int | None] = ()  # while BLAS has as many as it had
+        self.users: set[object] = set()
+        self.original: Sequence[int | None] = ()  # empty while BLAS has as many as it had
 
-    def hold(self, user: _User) -> None:
+    def hold(self, user: object) -> None:
         """Hold BLAS to one thread until all who do have released it."""
         libraries = _blas()
         with self.lock:
@@ -177,7 +173,7 @@ class _BlasGuard:
                 _set_blas_threads([1] * len(found))
                 self.limited = True
 
-    def release(self, user: _User) -> None:
+    def release(self, user: object) -> None:
         """Let BLAS have its threads, if nobody else holds it; as often as one likes."""
         with self.lock:
             self.users.discard(user)
@@ -187,9 +183,9 @@ class _BlasGuard:
                 self.original = ()
 
     def begin_anew(self) -> None:
-        """In a child, where there is but the thread that forked it."""
-        self.lock = RLock()
-        self.users = {user for user in self.users if user[0] == get_ident()}
+        """Nobody holds, whatever is limited."""
+        self.lock, self.limited = RLock(), False
+        self.users = set()
 
 
 _guard, _crew = _BlasGuard(), Crew()
