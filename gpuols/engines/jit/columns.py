@@ -18,6 +18,7 @@ from gpuols.engines.jit.compiling import compiled
 from gpuols.engines.jit.lanes import INT, VECTOR, WIDTH, constant, fused, spread
 from gpuols.engines.jit.memory import Memory, address, read, write
 from gpuols.engines.jit.panels import PANEL, SIDE, VECTORS
+from gpuols.engines.jit.products import prefetch
 from gpuols.engines.workspace import zeros
 
 Array = NDArray[np.float64]
@@ -150,15 +151,19 @@ def add_shifted(
     out: Any,
     alone: Any,
     to: Any,
+    ahead: Any,
+    step: Any,
 ) -> Any:
     """Sums over rows of w u² and of w u, to vectors `alone` ..., of w u times columns, to `to` ....
 
     Of a panel of weights and one of responses, u is a response less its anchor, zero where w is;
-    without weights, None, they are one, and u is zero where a response is NaN.
+    without weights, None, they are one, and u is zero where a response is NaN. Unless it is None,
+    the two lines of the cache from `ahead` on are brought near meanwhile, and those of each row
+    more, `step` elements apart.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        columns, width, weights, responses, anchor, rows, out, *places = arguments
+        columns, width, weights, responses, anchor, rows, out, *places, ahead, step = arguments
         alone, products = (builder.gep(out, [builder.mul(number, INT(WIDTH))]) for number in places)
         anchors = [read(builder, builder.gep(anchor, [INT(WIDTH * h)])) for h in range(SIDE)]
         for number in range(WIDEST_SHIFTED + 1):
@@ -168,6 +173,9 @@ def add_shifted(
                     row = builder.gep(columns, [builder.mul(loop.index, INT(number))])
                     pair = []
                     for h in range(SIDE):
+                        if not isinstance(sig.args[9], types.NoneType):
+                            line = builder.gep(ahead, [builder.mul(loop.index, step)])
+                            prefetch(builder, builder.gep(line, [INT(WIDTH * h)]), 2)
                         offset = builder.mul(loop.index, INT(PANEL))
                         offset = builder.add(offset, INT(WIDTH * h))
                         value = read(builder, builder.gep(responses, [offset]))
@@ -188,7 +196,7 @@ def add_shifted(
                 sums.write(products, SIDE * ALONE)
 
     one, two = types.int64, (types.int64,) * 2
-    return types.void(columns, one, weights, responses, near, one, out, *two), generate
+    return types.void(columns, one, weights, responses, near, one, out, *two, ahead, one), generate
 
 
 @compiled
@@ -227,11 +235,17 @@ def multiply_shifted(
     out: Memory,
     alone: int,
     to: int,
+    ahead: Memory,
+    step: int,
 ) -> None:
-    """Sums over rows `start` ... as `add_shifted` forms them, of a panel with all columns."""
+    """Sums over rows `start` ... as `add_shifted` forms them, of a panel with all columns.
+
+    What lies ahead is brought near with the first set of them.
+    """
     memory = address(columns.memory, 0)
     for number in range(columns.sets):
         width = columns.widths[number]
         left = address(memory, start * width)
-        add_shifted(left, width, weights, responses, near, rows, out, alone, to)
+        add_shifted(left, width, weights, responses, near, rows, out, alone, to, ahead, step)
         memory, to = address(memory, columns.rows * width), to + SIDE * width
+        step = 0

@@ -33,6 +33,7 @@ from gpuols.engines.jit.strips import (
     Strip,
     Table,
     bring_responses,
+    following,
     is_held,
     layout,
     panels_in,
@@ -150,20 +151,7 @@ def sum_piece(
     for panel in range(panels_in(strip)):
         u, _ = vectors_in(strip, rooms, place_of(start, n), SIDE * panel)
         near, into = address(rooms.near, PANEL * panel), panel * apart
-        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to)
-
-
-@compiled
-def following(strip: Strip, n: int, start: int) -> tuple[Memory, int]:
-    """Where responses lie that come into panels after a piece, and the step from row to row.
-
-    The step is zero if they don't lie side by side.
-    """
-    y, row, first = strip.y, start, strip.first + strip.number
-    if not is_held(n):
-        row, first = (start + ROWS, strip.first) if start + ROWS < n else (0, first)
-    place = y.start + row * y.down + first * y.across
-    return address(y.memory, place), y.down if y.across == 1 else 0
+        multiply_shifted(columns, start, rows, None, u, near, out, into, into + to, None, 0)
 
 
 @inlined

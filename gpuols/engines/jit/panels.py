@@ -127,11 +127,19 @@ def bring_neighbours(
 
     Unless they are None, `codes` (regressions / 8, `ROWS`) get bits: which numbers are there.
     """
-    whole = count // WIDTH * WIDTH
+    whole = count // PANEL * PANEL
     for i in range(rows):
-        line = address(source, i * down)
-        for lane in range(0, count, WIDTH):
-            own = load(line, lane // WIDTH) if lane < whole else load_some(line, lane, count - lane)
+        line, to, code = address(source, i * down), SIDE * i, i
+        for lane in range(0, whole, PANEL):
+            u, v = load(address(line, lane), 0), load(address(line, lane), 1)
+            store(panels, to, u)
+            store(panels, to + 1, v)
+            if codes is not None:
+                put_bits(codes, code, u == u)
+                put_bits(codes, code + ROWS, v == v)
+            to, code = to + VECTORS, code + SIDE * ROWS
+        for lane in range(whole, count, WIDTH):
+            own = load_some(line, lane, count - lane)
             store(panels, vector_of(lane, i), own)
             if codes is not None:
                 put_bits(codes, lane // WIDTH * ROWS + i, own == own)

@@ -237,3 +237,16 @@ def bring_responses(strip: Strip, start: int, rows: int, rooms: Rooms, n: int) -
     number = min(strip.number, PANEL) if strip.y.across == 0 else strip.number
     panels = address(rooms.responses, WIDTH * place_of(start, n))
     bring(strip.y, start, rows, strip.first, number, panels)
+
+
+@compiled
+def following(strip: Strip, n: int, start: int) -> tuple[Memory, int]:
+    """Where responses lie that come into panels after a piece, and the step from row to row.
+
+    The step is zero if they don't lie side by side.
+    """
+    y, row, first = strip.y, start, strip.first + strip.number
+    if not is_held(n):
+        row, first = (start + ROWS, strip.first) if start + ROWS < n else (0, first)
+    place = y.start + row * y.down + first * y.across
+    return address(y.memory, place), y.down if y.across == 1 else 0

@@ -26,6 +26,7 @@ from gpuols.engines.jit.strips import (
     Strip,
     Table,
     bring_responses,
+    following,
     is_held,
     layout,
     panels_in,
@@ -87,14 +88,19 @@ def refill(strip: Strip, table: Table, start: int, rows: int, rooms: Rooms) -> N
 
 @compiled
 def sum_piece(strip: Strip, table: Table, start: int, rows: int, rooms: Rooms, out: Memory) -> None:
-    """Sums over rows `start` ... of a strip, which are in panels."""
+    """Sums over rows `start` ... of a strip, which are in panels.
+
+    Responses that come into panels next are brought near meanwhile, if they lie side by side.
+    """
     refill(strip, table, start, rows, rooms)
     products, columns, panels = table.products, table.columns, panels_in(strip)
     to, apart = layout(table)
     place = place_of(start, columns.rows)
+    ahead, down = following(strip, columns.rows, start)
     _, own = vectors_in(strip, rooms, place, 0)
     multiply(products, start, rows, own, panels, out, SIDE * ALONE, apart)
     for panel in range(panels):
         u, own = vectors_in(strip, rooms, place, SIDE * panel)
-        near, into = address(rooms.near, PANEL * panel), panel * apart
-        multiply_shifted(columns, start, rows, own, u, near, out, into, into + to)
+        near, line = address(rooms.near, PANEL * panel), address(ahead, PANEL * panel)
+        into = panel * apart
+        multiply_shifted(columns, start, rows, own, u, near, out, into, into + to, line, down)
